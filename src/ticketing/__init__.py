@@ -1,0 +1,1 @@
+"""TickeTing: an API-first ticketing platform."""

@@ -1,0 +1,5 @@
+"""Gate tokens over HTTP."""
+
+from ticketing.kit.operations import Operations
+
+operations = Operations("Event Admissions")

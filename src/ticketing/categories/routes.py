@@ -1,0 +1,5 @@
+"""Categories over HTTP."""
+
+from ticketing.kit.operations import Operations
+
+operations = Operations("Category Management")

@@ -1,0 +1,5 @@
+"""Sections and prices over HTTP."""
+
+from ticketing.kit.operations import Operations
+
+operations = Operations("Working with Events")

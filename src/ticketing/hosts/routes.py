@@ -1,0 +1,5 @@
+"""Hosts over HTTP."""
+
+from ticketing.kit.operations import Operations
+
+operations = Operations("Managing Host Accounts")

@@ -1,0 +1,49 @@
+"""Log lines: JSON in production, pretty in a terminal; the request id on every one of them, never a person's data."""
+
+import logging
+import sys
+from typing import Any
+
+import msgspec
+import structlog
+
+from .operations import REQUEST_ID
+
+
+def configure_logs(form: str = "auto") -> None:
+    """Set structlog up for this process; `form` is `json`, `pretty` or `auto`."""
+    pretty = form == "pretty" or (form == "auto" and sys.stderr.isatty())
+    shared: list[Any] = [_add_request_id, structlog.processors.add_log_level]
+    if pretty:
+        structlog.configure(
+            processors=[
+                *shared,
+                structlog.processors.TimeStamper("%H:%M:%S"),
+                structlog.dev.ConsoleRenderer(),
+            ],
+            wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+            logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+            cache_logger_on_first_use=True,
+        )
+        return
+    structlog.configure(
+        processors=[
+            *shared,
+            structlog.processors.TimeStamper("iso", utc=True),
+            structlog.processors.format_exc_info,
+            _as_json,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _add_request_id(_logger: Any, _method: str, event: Any) -> Any:
+    if request_id := REQUEST_ID.get():
+        event["request"] = request_id
+    return event
+
+
+def _as_json(_logger: Any, _method: str, event: Any) -> bytes:
+    return msgspec.json.encode(event, enc_hook=repr)

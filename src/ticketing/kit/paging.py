@@ -1,0 +1,176 @@
+"""Lists: one table of filters and sorts each, the contract's envelope, the id as tie-break."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from . import ids
+from .database import Connection, Row
+from .errors import Invalid, InvalidValues, NotFound
+
+T = TypeVar("T")
+
+DEFAULT_RECORDS = 25
+MAXIMUM_RECORDS = 500
+
+
+class NoSuchPage(NotFound):
+    """Beyond the last page."""
+
+    text = "The specified page does not exist for the given records per page"
+
+
+class PageBelowOne(NotFound):
+    """Pages are counted from 1."""
+
+    text = "Please specify a positive integer page number"
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A condition with `{}` where the value goes, and the parser of its text (None: not allowed)."""
+
+    sql: str
+    parse: Callable[[str], Any]
+    schema: dict[str, Any] = field(default_factory=lambda: {"type": "string"})
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """One page of a list, as it goes on the wire."""
+
+    page: int
+    records: int
+    total: int
+    entries: list[T]
+
+
+@dataclass(frozen=True)
+class Listing(Generic[T]):
+    """What a list shows and what may filter and sort it.
+
+    `source` is the FROM clause, `columns` what is selected, `id` the column that tells creation order; `build` makes
+    an entry of a row. Sorts name an expression; NULLs (unset dates) come first when ascending.
+    """
+
+    source: str
+    columns: str
+    id: str
+    build: Callable[[Row], T]
+    filters: Mapping[str, Filter] = field(default_factory=dict)
+    sorts: Mapping[str, str] = field(default_factory=dict)
+
+    async def page(
+        self,
+        db: Connection,
+        query: Mapping[str, str],
+        *,
+        where: str = "true",
+        values: Sequence[Any] = (),
+        build: Callable[[Row], T] | None = None,
+        ignore: Iterable[str] = (),
+    ) -> Page[T]:
+        """The page that the query asks for, of the rows in scope (`where`, with `values` as $1...).
+
+        `ignore` names query members that the operation reads itself.
+
+        Raises Invalid for unknown filters, sorts and bad values; NotFound for pages that do not exist.
+        """
+        wanted = self._wanted({name: text for name, text in query.items() if name not in set(ignore)})
+        arguments = list(values)
+        conditions = [f"({where})"]
+        for one, value in wanted.conditions:
+            arguments.append(value)
+            conditions.append(one.sql.replace("{}", f"${len(arguments)}"))
+        scope = f"FROM {self.source} WHERE {' AND '.join(conditions)}"
+        total = await db.fetchval(f"SELECT count(*) {scope}", *arguments)
+        if wanted.page > max(1, -(-total // wanted.records)):
+            raise NoSuchPage
+        order = f"{wanted.sort}, {self.id}" if wanted.sort else f"{self.id}{wanted.direction}"
+        rows = await db.fetch(
+            f"SELECT {self.columns} {scope} ORDER BY {order}"
+            f" LIMIT {wanted.records} OFFSET {(wanted.page - 1) * wanted.records}",
+            *arguments,
+        )
+        make = build or self.build
+        return Page(wanted.page, wanted.records, total, [make(row) for row in rows])
+
+    def _wanted(self, query: Mapping[str, str]) -> "_Wanted":
+        unknown = [name for name in query if name not in self.filters and name not in _OWN]
+        if unknown:
+            raise Invalid(f"The collection does not support the following filters: {', '.join(unknown)}.")
+        sort = query.get("sort", "")
+        if sort and sort not in self.sorts:
+            raise Invalid(f"The collection cannot be sorted by {sort}.")
+        invalid = []
+        page = _integer(query.get("page", "") or "1")
+        records = _integer(query.get("records", "") or str(DEFAULT_RECORDS))
+        if page is None:
+            invalid.append("page")
+        if records is None or not 1 <= records <= MAXIMUM_RECORDS:
+            invalid.append("records")
+        if query.get("order", "") not in ("", "asc", "desc"):
+            invalid.append("order")
+        conditions = []
+        for name, one in self.filters.items():
+            if text := query.get(name, ""):
+                value = None if "\x00" in text else one.parse(text)
+                if value is None:
+                    invalid.append(name)
+                conditions.append((one, value))
+        if invalid or page is None or records is None:
+            raise InvalidValues(invalid)
+        if page < 1:
+            raise PageBelowOne
+        descending = query.get("order") == "desc"
+        direction = " DESC NULLS LAST" if descending else " ASC NULLS FIRST"
+        return _Wanted(page, records, self.sorts[sort] + direction if sort else "", direction, conditions)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    page: int
+    records: int
+    sort: str
+    direction: str
+    conditions: list[tuple[Filter, Any]]
+
+
+_OWN = ("page", "records", "sort", "order")
+
+
+def _integer(text: str) -> int | None:
+    sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
+    return sign * int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 16 else None
+
+
+# The filters most lists use
+
+_BOOLEAN = {"type": "boolean"}
+
+
+def exact(column: str) -> Filter:
+    """The text as it is."""
+    return Filter(f"{column} = {{}}", str)
+
+
+def any_case(column: str) -> Filter:
+    """The text in any case."""
+    return Filter(f"lower({column}) = lower({{}})", str)
+
+
+def reference(column: str) -> Filter:
+    """A bare id."""
+    return Filter(f"{column} = {{}}", ids.parse, {"type": "string", "pattern": "^[0-9]+$"})
+
+
+def boolean(expression: str) -> Filter:
+    """`true` or `false` (1 and 0 too), compared with an expression that is never NULL."""
+    return Filter(
+        f"({expression}) = {{}}", {"true": True, "false": False, "1": True, "0": False}.get, _BOOLEAN
+    )
+
+
+def one_of(expression: str, names: Mapping[str, str]) -> Filter:
+    """One of a few texts, each standing for a value of the expression."""
+    return Filter(f"{expression} = {{}}", names.get, {"type": "string", "enum": list(names)})

@@ -1,0 +1,29 @@
+"""Regions on the wire."""
+
+import msgspec
+
+from ticketing.countries.names import is_country
+from ticketing.kit.forms import Field, Form, checked, text
+
+
+class Region(msgspec.Struct, rename="camel"):
+    """Where events are staged; venues and people's preferences refer to it."""
+
+    uri: str = msgspec.field(name="self")
+    name: str
+    country: str
+    district: str
+    city: str
+    icon: str
+
+
+REGION = Form(
+    [
+        Field("name", text(example="Saint John's")),
+        Field(
+            "country", checked(is_country, {"description": "see /countries"}, example="Antigua and Barbuda")
+        ),
+        Field("district", text(), required=False),
+        Field("city", text(), required=False),
+    ]
+)

@@ -1,0 +1,5 @@
+"""Integrations over HTTP."""
+
+from ticketing.kit.operations import Operations
+
+operations = Operations("API Integrations")

@@ -1,0 +1,108 @@
+"""Every knob, typed, read once at start and passed on; `docs/configuration.md` is made from this table."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+PREFIX = "TICKETING_"
+
+
+class BadSetting(ValueError):
+    """A setting that cannot be used; one sentence for the person at the terminal."""
+
+
+def _knob(default: Any, description: str, *, secret: bool = False, name: str = "") -> Any:
+    return field(default=default, metadata={"description": description, "secret": secret, "name": name})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one process. Secrets may also be given as NAME_FILE, a path to a file that holds the value."""
+
+    database_url: str = _knob(
+        "", "PostgreSQL to use (14 or later); unset: the embedded one", secret=True, name="DATABASE_URL"
+    )
+    secret: str = _knob(
+        "", "the server's secret, 32 characters or more; unset: a 0600 file in the data folder", secret=True
+    )
+    minimum_client_version: str = _knob("3.0.0", "oldest `X-Client-Version` that is served")
+    hold_seconds: int = _knob(900, "how long a placed order holds its places")
+    tickets_per_order: int = _knob(50, "most tickets in one order")
+    open_orders_per_customer: int = _knob(50, "most orders a customer may have waiting for payment")
+    tickets_per_customer: int = _knob(0, "most tickets of one customer per event; 0: no limit")
+    fees: str = _knob(
+        "50:0.99,100:1.99,150:2.99,200:3.99,:4.99",
+        "fee per ticket by its price, `up to:fee`; free tickets have none",
+    )
+    currency: str = _knob("USD", "currency of all prices, ISO 4217")
+    rate_limits: str = _knob("on", "`off` for none")
+    traffic_per_minute: int = _knob(6000, "requests a key may make per minute and worker")
+    failures_per_minute: int = _knob(300, "refused requests of one address per minute and worker")
+    wrong_passwords: int = _knob(10, "wrong passwords for one account within 15 minutes, over all workers")
+    wrong_codes: int = _knob(30, "wrong gate codes of one address within 15 minutes, over all workers")
+    cors_origins: str = _knob("", "origins allowed to call from a browser, comma-separated; empty: none")
+    media_url: str = _knob(
+        "", "where images are served, absolute; unset: `/media` of the host that was asked"
+    )
+    maps_key: str = _knob("", "Google Maps key for venue maps", secret=True)
+    maps_signing_secret: str = _knob("", "signing secret that belongs to the key (base64)", secret=True)
+    pool_size: int = _knob(12, "database connections per worker")
+    log_format: str = _knob("auto", "`json`, `pretty`, or `auto`: pretty in a terminal")
+
+    def __post_init__(self) -> None:
+        if self.secret and len(self.secret) < 32:
+            raise BadSetting("TICKETING_SECRET is shorter than 32 characters.")
+        if self.rate_limits not in ("on", "off"):
+            raise BadSetting("TICKETING_RATE_LIMITS is neither `on` nor `off`.")
+        if self.log_format not in ("auto", "json", "pretty"):
+            raise BadSetting("TICKETING_LOG_FORMAT is none of `auto`, `json`, `pretty`.")
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if isinstance(value, int) and value < (0 if one.name == "tickets_per_customer" else 1):
+                raise BadSetting(f"{variable(one.name)} is too small: {value}.")
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    for one in fields(Settings):
+        if one.name == name and one.metadata["name"]:
+            return str(one.metadata["name"])
+    return PREFIX + name.upper()
+
+
+def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings that the environment holds.
+
+    Raises BadSetting naming the variable and what is wrong with it.
+    """
+    values: dict[str, Any] = {}
+    for one in fields(Settings):
+        name = variable(one.name)
+        text = environment.get(name, "")
+        if one.metadata["secret"] and not text and (path := environment.get(f"{name}_FILE", "")):
+            try:
+                text = Path(path).read_text().strip()
+            except OSError as error:
+                raise BadSetting(f"{name}_FILE cannot be read: {error.strerror}.") from None
+        if not text:
+            continue
+        if one.type is int or one.type == "int":
+            try:
+                values[one.name] = int(text)
+            except ValueError:
+                raise BadSetting(f"{name} is not a whole number: {text}.") from None
+        else:
+            values[one.name] = text
+    return Settings(**values)
+
+
+def table() -> str:
+    """The settings as a Markdown table."""
+    lines = ["| variable | default | meaning |", "|---|---|---|"]
+    for one in fields(Settings):
+        file = f" (or `{variable(one.name)}_FILE`)" if one.metadata["secret"] else ""
+        default = f"`{one.default}`" if one.default != "" else ""
+        lines.append(f"| `{variable(one.name)}`{file} | {default} | {one.metadata['description']} |")
+    return "\n".join(lines)

@@ -1,0 +1,5 @@
+"""Tickets over HTTP."""
+
+from ticketing.kit.operations import Operations
+
+operations = Operations("Account Activity")

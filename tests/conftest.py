@@ -1,0 +1,232 @@
+"""One PostgreSQL for the whole run, one database per test module, the application in this process."""
+
+import contextlib
+import hashlib
+import itertools
+import os
+import secrets
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from ticketing.app import build_app
+from ticketing.embedded import EmbeddedPostgres
+from ticketing.kit.ids import Ids
+from ticketing.kit.logs import configure_logs
+from ticketing.kit.vault import hash_key
+from ticketing.migrations.runner import migrate
+from ticketing.settings import Settings
+
+SECRET = "a secret that only the tests know, long enough"
+# argon2id of "correct horse", so that people in fixtures cost no hashing
+PASSWORD = "correct horse"
+NEW_IDS = Ids(255)
+_counter = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+async def postgres() -> AsyncIterator[str]:
+    """The DSN of a real PostgreSQL, migrated once; `template1`-like database `ticketing` is the template."""
+    configure_logs("json")
+    with tempfile.TemporaryDirectory(prefix="ticketing-tests-", ignore_cleanup_errors=True) as folder:
+        server = EmbeddedPostgres(test_folder(Path(folder)), progress=lambda _line: None)
+        dsn = await server.start()
+        try:
+            await migrate(dsn)
+            yield dsn
+        finally:
+            await server.stop()
+
+
+def test_folder(folder: Path) -> Path:
+    """A folder that the server's user can reach."""
+    folder.chmod(0o755)
+    return folder / "data"
+
+
+test_folder.__test__ = False  # type: ignore[attr-defined]
+
+
+def dsn_of(dsn: str, name: str) -> str:
+    """The same server, another database."""
+    head, _, query = dsn.partition("?")
+    return head.rsplit("/", 1)[0] + f"/{name}" + (f"?{query}" if query else "")
+
+
+@contextlib.asynccontextmanager
+async def scratch_database(postgres: str) -> AsyncIterator[str]:
+    """A migrated database of its own, gone afterwards."""
+    name = f"scratch_{os.getpid()}_{next(_counter)}"
+    admin = await asyncpg.connect(dsn_of(postgres, "postgres"))
+    await admin.execute(f"CREATE DATABASE {name} TEMPLATE ticketing")
+    try:
+        yield dsn_of(postgres, name)
+    finally:
+        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await admin.close()
+
+
+@pytest.fixture(scope="module")
+async def database(postgres: str) -> AsyncIterator[str]:
+    """The DSN of this module's own database."""
+    async with scratch_database(postgres) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="module")
+def settings(database: str) -> Settings:
+    """The settings of this module's application; override to change one."""
+    return Settings(database_url=database, secret=SECRET, rate_limits="off", pool_size=8)
+
+
+@pytest.fixture(scope="module")
+async def app(settings: Settings) -> AsyncIterator[Any]:
+    """The application, started."""
+    edge = build_app(settings)
+    async with edge.app.router.lifespan_context(edge.app):
+        yield edge
+
+
+@pytest.fixture(scope="module")
+async def db(database: str, app: Any) -> AsyncIterator[asyncpg.Connection]:
+    """A connection for what a test must see or set up beside the API."""
+    connection = await asyncpg.connect(database)
+    yield connection
+    await connection.close()
+
+
+@dataclass
+class Answer:
+    """What came back, comfortable to compare."""
+
+    status: int
+    body: Any
+    headers: httpx.Headers
+
+    @property
+    def error(self) -> str:
+        """The text of an error, which must stand under both keys."""
+        assert self.body.get("error") == self.body.get("message"), self.body
+        return str(self.body["error"])
+
+    def __getitem__(self, name: str) -> Any:
+        return self.body[name]
+
+
+@dataclass
+class Client:
+    """A person (or a gate, or an integration) at the API."""
+
+    http: httpx.AsyncClient
+    key: str
+    number: str = ""
+    id: int = 0
+    username: str = ""
+    email: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+
+    async def send(
+        self, method: str, path: str, *, headers: dict[str, str] | None = None, **details: Any
+    ) -> Answer:
+        """Send a request below /v3; `json` is the body, `params` the query."""
+        sent = {"X-API-Key": self.key, "X-Client-Version": "3.0.0", **self.headers, **(headers or {})}
+        answer = await self.http.request(method, f"/v3{path}", headers=sent, **details)
+        is_json = answer.headers.get("content-type", "").startswith("application/json")
+        return Answer(answer.status_code, answer.json() if is_json else answer.content, answer.headers)
+
+    async def get(self, path: str, **params: Any) -> Answer:
+        return await self.send("GET", path, params=params)
+
+    async def post(self, path: str, body: Any = None, **members: Any) -> Answer:
+        return await self.send("POST", path, json=members if body is None else body)
+
+    async def put(self, path: str, body: Any = None, **members: Any) -> Answer:
+        return await self.send("PUT", path, json=members if body is None else body)
+
+    async def delete(self, path: str, body: Any = None, **params: Any) -> Answer:
+        return await self.send("DELETE", path, json=body, params=params)
+
+
+MakePerson = Callable[..., Awaitable[Client]]
+
+
+@pytest.fixture(scope="module")
+async def http(app: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """Plain HTTP to the application."""
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://tickets.test") as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def make_person(http: httpx.AsyncClient, db: asyncpg.Connection) -> MakePerson:
+    """Make an account with an open session: `await make_person("alice", role="support")`."""
+
+    async def make(name: str = "person", role: str = "customer") -> Client:
+        return await add_person(http, db, name, role)
+
+    return make
+
+
+async def add_person(
+    http: httpx.AsyncClient, db: asyncpg.Connection, name: str, role: str = "customer"
+) -> Client:
+    """An account with an open session, written directly: no password is hashed."""
+    account, session, key = NEW_IDS.new(), NEW_IDS.new(), secrets.token_hex(16)
+    username = f"{name}{next(_counter)}"
+    number = f"{username[:2].upper()}-{hashlib.sha256(username.encode()).hexdigest()[:8].upper()}"
+    email = f"{username}@example.com"
+    await db.execute(
+        "INSERT INTO accounts (id, number, username, email, password_hash, role, first_name, last_name, created_at)"
+        " VALUES ($1, $2, $3, $4, '', $5, $6, 'Tester', clock())",
+        account,
+        number,
+        username,
+        email,
+        role,
+        name.capitalize(),
+    )
+    await db.execute(
+        "INSERT INTO sessions (id, account_id, key_hash, ip, agent, started_at) VALUES ($1, $2, $3, '', '', clock())",
+        session,
+        account,
+        hash_key(key),
+    )
+    return Client(http, key, number, account, username, email)
+
+
+@pytest.fixture(scope="module")
+async def administrator(make_person: MakePerson) -> Client:
+    return await make_person("admin", role="administrator")
+
+
+@pytest.fixture(scope="module")
+async def support(make_person: MakePerson) -> Client:
+    return await make_person("support", role="support")
+
+
+@pytest.fixture(scope="module")
+async def alice(make_person: MakePerson) -> Client:
+    return await make_person("alice")
+
+
+@pytest.fixture(scope="module")
+async def bob(make_person: MakePerson) -> Client:
+    return await make_person("bob")
+
+
+@pytest.fixture(scope="module")
+async def public(make_person: MakePerson) -> Client:
+    """A public key, as a web page would carry."""
+    return await make_person("public", role="public")
+
+
+def unique(noun: str) -> str:
+    """A name nobody else in this run has."""
+    return f"{noun} {next(_counter)}"
