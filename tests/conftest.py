@@ -131,9 +131,7 @@ class Client:
     email: str = ""
     headers: dict[str, str] = field(default_factory=dict)
 
-    async def send(
-        self, method: str, path: str, *, headers: dict[str, str] | None = None, **details: Any
-    ) -> Answer:
+    async def send(self, method: str, path: str, *, headers: dict[str, str] | None = None, **details: Any) -> Answer:
         """Send a request below /v3; `json` is the body, `params` the query."""
         sent = {"X-API-Key": self.key, "X-Client-Version": "3.0.0", **self.headers, **(headers or {})}
         answer = await self.http.request(method, f"/v3{path}", headers=sent, **details)
@@ -174,9 +172,7 @@ def make_person(http: httpx.AsyncClient, db: asyncpg.Connection) -> MakePerson:
     return make
 
 
-async def add_person(
-    http: httpx.AsyncClient, db: asyncpg.Connection, name: str, role: str = "customer"
-) -> Client:
+async def add_person(http: httpx.AsyncClient, db: asyncpg.Connection, name: str, role: str = "customer") -> Client:
     """An account with an open session, written directly: no password is hashed."""
     account, session, key = NEW_IDS.new(), NEW_IDS.new(), secrets.token_hex(16)
     username = f"{name}{next(_counter)}"

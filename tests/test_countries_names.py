@@ -124,9 +124,7 @@ def test_no_icon_for_what_is_no_country(name: str):
     assert region_icon(name) is None
 
 
-@pytest.mark.parametrize(
-    "name", ["", "LICENSE.txt", "__init__.py", "../flags/france.png", "france", "France.png"]
-)
+@pytest.mark.parametrize("name", ["", "LICENSE.txt", "__init__.py", "../flags/france.png", "france", "France.png"])
 def test_only_icons_are_served_by_file_name(name: str):
     assert icon("france.png") == region_icon("France")
     assert icon(name) is None

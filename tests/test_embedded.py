@@ -12,15 +12,18 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import psutil
 import pytest
+import pytest_asyncio
 
 from ticketing.embedded import (
     EmbeddedError,
     EmbeddedPostgres,
     FolderInUseError,
+    account,
     client_tool,
     cluster,
     default_data_dir,
@@ -29,6 +32,32 @@ from ticketing.embedded import (
 )
 
 AS_ROOT = os.geteuid() == 0
+
+
+def mount_small_disk(place: Path, size: str) -> None:
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "tmpfs", str(place)]
+    subprocess.run(mount, check=True, capture_output=True)
+
+
+def can_mount() -> bool:
+    """Whether the machine lets us have a small disk: root may, outside most containers."""
+    with tempfile.TemporaryDirectory() as place:
+        try:
+            mount_small_disk(Path(place), "1m")
+        except (OSError, subprocess.CalledProcessError):
+            print("No small disk can be mounted here: the tests of full disks are left out.", file=sys.stderr)
+            return False
+        subprocess.run(["umount", place], check=True)
+        return True
+
+
+CAN_MOUNT = can_mount()
+
+
+def only_if(condition: bool) -> Callable[..., Any]:
+    """A test of what only exists for one kind of user or machine; elsewhere it is not defined."""
+    return lambda test: test if condition else None
+
 
 SERVE_UNTIL_KILLED = """
 import asyncio, sys
@@ -43,16 +72,37 @@ asyncio.run(serve())
 """
 
 
+@contextlib.contextmanager
+def reachable_folder() -> Iterator[Path]:
+    """A folder below which the system user can work too; pytest's own are closed to it."""
+    place = Path(tempfile.mkdtemp(prefix="ticketing-test-"))
+    if AS_ROOT:
+        place.chmod(0o755)
+    yield place
+    shutil.rmtree(place)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def made_once() -> AsyncIterator[Path]:
+    """A data folder with a database that nobody has used."""
+    with reachable_folder() as place:
+        async with served(place / "data", []):
+            pass
+        yield place / "data"
+
+
 @pytest.fixture
-def data_dir(tmp_path: Path) -> Iterator[Path]:
-    """A folder that does not exist yet; for root, one that its system user can reach."""
-    if not AS_ROOT:
-        yield tmp_path / "data"
-        return
-    parent = Path(tempfile.mkdtemp(prefix="ticketing-test-"))
-    parent.chmod(0o755)
-    yield parent / "data"
-    shutil.rmtree(parent)
+def new_dir() -> Iterator[Path]:
+    """A data folder that does not exist yet."""
+    with reachable_folder() as place:
+        yield place / "data"
+
+
+@pytest.fixture
+def data_dir(made_once: Path, new_dir: Path) -> Path:
+    """A data folder with a database, stopped in order."""
+    subprocess.run(["cp", "-a", str(made_once), str(new_dir)], check=True)
+    return new_dir
 
 
 @pytest.fixture
@@ -130,12 +180,9 @@ async def until(happened: Callable[[], Awaitable[bool]], *, seconds: float = 15)
 
 @contextlib.contextmanager
 def small_disk(size: str) -> Iterator[Path]:
-    """A file system of this size, where the machine lets us have one."""
+    """A file system of this size."""
     place = Path(tempfile.mkdtemp(prefix="ticketing-disk-"))
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "tmpfs", str(place)]
-    if not AS_ROOT or subprocess.run(mount, check=False, capture_output=True).returncode:
-        place.rmdir()
-        pytest.skip("only root may mount a small disk")
+    mount_small_disk(place, size)
     try:
         yield place
     finally:
@@ -144,13 +191,13 @@ def small_disk(size: str) -> Iterator[Path]:
 
 
 class TestStarting:
-    async def test_a_new_folder_gets_a_database_and_a_second_start_finds_it(self, data_dir, told):
-        async with served(data_dir, told) as first:
+    async def test_a_new_folder_gets_a_database_and_a_second_start_finds_it(self, new_dir, told):
+        async with served(new_dir, told) as first:
             await remember(first, "kept")
-        async with served(data_dir, told) as second:
+        async with served(new_dir, told) as second:
             assert await remembered(second) == ["kept"]
             assert second == first
-        assert told.count(f"Making a new database in {data_dir}.") == 1
+        assert told.count(f"Making a new database in {new_dir}.") == 1
 
     async def test_the_database_keeps_what_it_promises(self, data_dir, told):
         async with served(data_dir, told) as dsn:
@@ -178,19 +225,19 @@ class TestStarting:
             with pytest.raises(asyncpg.InvalidPasswordError):
                 await asyncpg.connect(dsn, password="guess")
             if AS_ROOT:
-                assert (
-                    psutil.Process(postmaster_pid(data_dir)).uids().effective
-                    == pwd.getpwnam("ticketing").pw_uid
-                )
+                assert psutil.Process(postmaster_pid(data_dir)).uids().effective == pwd.getpwnam("ticketing").pw_uid
 
-    async def test_the_tools_of_the_wheel_reach_it(self, data_dir, told):
+    async def test_the_tools_of_the_wheel_reach_it_whatever_the_environment(self, data_dir, told, monkeypatch):
+        for name in ("PGPASSWORD", "PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGDATA"):
+            monkeypatch.setenv(name, "1")
+        monkeypatch.setenv("PGSSLMODE", "require")
         async with served(data_dir, told) as dsn:
             await remember(dsn, "dumped")
             dump = await asyncio.to_thread(subprocess.check_output, [client_tool("pg_dump"), dsn], text=True)
             assert "dumped" in dump
 
-    async def test_a_path_too_long_for_a_socket_is_no_obstacle(self, data_dir, told):
-        deep = data_dir / ("folder-with-a-long-name, and a comma/" * 3)
+    async def test_a_path_too_long_for_a_socket_is_no_obstacle(self, new_dir, told):
+        deep = new_dir / ("folder-with-a-long-name, and a comma/" * 3)
         async with served(deep, told) as first, reach(deep, progress=told.append) as joined:
             assert joined == first
             await remember(first, "deep")
@@ -205,8 +252,6 @@ class TestStarting:
 
     async def test_a_long_log_is_cut(self, data_dir, told, monkeypatch):
         monkeypatch.setattr(folder, "LOG_BYTES", 100)
-        async with served(data_dir, told):
-            pass
         async with served(data_dir, told):
             log = data_dir / "database/server.log"
             assert "shut down" in log.with_name("server.log.1").read_text()
@@ -287,9 +332,8 @@ class TestCrashes:
             assert await remembered(again) == ["answered"]
 
     async def test_a_pid_file_whose_number_is_somebody_elses(self, data_dir, told):
-        async with served(data_dir, told):
-            account = psutil.Process(postmaster_pid(data_dir)).uids().effective
         # PostgreSQL believes a number of its own user's; this process has nothing to do with it.
+        account = (data_dir / "database/cluster").stat().st_uid
         bystander = subprocess.Popen(["sleep", "60"], user=account if AS_ROOT else None, cwd="/")
         try:
             leave_behind(data_dir, bystander.pid)
@@ -302,8 +346,6 @@ class TestCrashes:
 
     @pytest.mark.parametrize("torn", ["", "garbage\n"])
     async def test_a_torn_pid_file(self, data_dir, told, torn):
-        async with served(data_dir, told):
-            pass
         leave_behind(data_dir, 1)
         (data_dir / "database/cluster/postmaster.pid").write_text(torn)
         async with served(data_dir, told):
@@ -372,25 +414,23 @@ class TestSharing:
 
 
 class TestBadFolders:
-    async def test_a_failed_first_start_leaves_nothing(self, data_dir, told, monkeypatch):
+    async def test_a_failed_first_start_leaves_nothing(self, new_dir, told, monkeypatch):
         monkeypatch.setitem(cluster.INITIAL_SETTINGS, "max_connections", "a few")
         with pytest.raises(EmbeddedError, match="PostgreSQL could not make a database in"):
-            await EmbeddedPostgres(data_dir, progress=told.append).start()
-        assert [path.name for path in (data_dir / "database").iterdir()] == ["lock"]
+            await EmbeddedPostgres(new_dir, progress=told.append).start()
+        assert [path.name for path in (new_dir / "database").iterdir()] == ["lock"]
         monkeypatch.undo()
-        async with served(data_dir, told):
+        async with served(new_dir, told):
             pass
 
-    async def test_a_first_start_that_was_killed_half_way(self, data_dir, told):
-        half = data_dir / "database/cluster.unfinished-abc"
+    async def test_a_first_start_that_was_killed_half_way(self, new_dir, told):
+        half = new_dir / "database/cluster.unfinished-abc"
         half.mkdir(parents=True)
         (half / "PG_VERSION").write_text("18\n")
-        async with served(data_dir, told):
+        async with served(new_dir, told):
             assert not half.exists()
 
     async def test_a_folder_of_another_version(self, data_dir, told):
-        async with served(data_dir, told):
-            pass
         version = data_dir / "database/cluster/PG_VERSION"
         own, _ = version.read_text(), version.write_text("99\n")
         with pytest.raises(
@@ -401,28 +441,30 @@ class TestBadFolders:
         async with served(data_dir, told):
             pass
 
-    async def test_a_folder_with_something_else_in_it(self, data_dir, told):
-        (data_dir / "database/cluster").mkdir(parents=True)
+    async def test_a_folder_with_something_else_in_it(self, new_dir, told):
+        (new_dir / "database/cluster").mkdir(parents=True)
         with pytest.raises(EmbeddedError, match="holds no PostgreSQL data"):
-            await EmbeddedPostgres(data_dir, progress=told.append).start()
+            await EmbeddedPostgres(new_dir, progress=told.append).start()
 
-    async def test_a_file_in_place_of_the_folder(self, data_dir, told):
-        data_dir.write_text("not a folder")
+    async def test_a_file_in_place_of_the_folder(self, new_dir, told):
+        new_dir.write_text("not a folder")
         with pytest.raises(EmbeddedError, match="cannot be used as data folder: Not a directory"):
-            await EmbeddedPostgres(data_dir, progress=told.append).start()
+            await EmbeddedPostgres(new_dir, progress=told.append).start()
 
-    @pytest.mark.skipif(AS_ROOT, reason="nothing is closed to root")
-    async def test_a_folder_that_cannot_be_written(self, data_dir, told):
-        data_dir.mkdir(mode=0o500)
+    @only_if(not AS_ROOT)  # nothing is closed to root
+    async def test_a_folder_that_cannot_be_written(self, new_dir, told):
+        new_dir.mkdir(mode=0o500)
         with pytest.raises(EmbeddedError, match=r"cannot be written to \(Permission denied\)"):
-            await EmbeddedPostgres(data_dir, progress=told.append).start()
+            await EmbeddedPostgres(new_dir, progress=told.append).start()
 
+    @only_if(CAN_MOUNT)
     async def test_a_full_disk_at_the_first_start(self, told):
         with small_disk("20m") as disk:
             with pytest.raises(EmbeddedError, match=f"The disk that holds {disk} is full"):
                 await EmbeddedPostgres(disk, progress=told.append).start()
             assert [path.name for path in (disk / "database").iterdir()] == ["lock"]
 
+    @only_if(CAN_MOUNT)
     async def test_a_disk_that_fills_up_and_is_cleared(self, told):
         with small_disk("400m") as disk:
             async with served(disk, told) as dsn:
@@ -438,15 +480,26 @@ class TestBadFolders:
             async with served(disk, told) as dsn:
                 assert await remembered(dsn) == ["kept"]
 
-    @pytest.mark.skipif(not AS_ROOT, reason="only root runs PostgreSQL as somebody else")
-    async def test_roots_private_folder_stays_private(self, data_dir, told):
-        data_dir.mkdir(mode=0o700)
+    @only_if(AS_ROOT)  # only root runs PostgreSQL as somebody else
+    async def test_a_machine_that_makes_no_system_user(self, new_dir, told, monkeypatch):
+        monkeypatch.setattr(account, "SYSTEM_USER", "ticketing-not-there")
+        monkeypatch.setattr(account, "_create_system_user", lambda: "no reason given")
+        async with served(new_dir, told):
+            assert psutil.Process(postmaster_pid(new_dir)).username() == "nobody"
+        assert "PostgreSQL will run as nobody" in told[0]
+        monkeypatch.undo()
+        async with served(new_dir, told):  # the cluster's owner stays, whoever else has come by
+            assert psutil.Process(postmaster_pid(new_dir)).username() == "nobody"
+
+    @only_if(AS_ROOT)  # only root runs PostgreSQL as somebody else
+    async def test_roots_private_folder_stays_private(self, new_dir, told):
+        new_dir.mkdir(mode=0o700)
         try:
-            async with served(data_dir, told) as dsn:
+            async with served(new_dir, told) as dsn:
                 await remember(dsn, "kept")
-            assert data_dir.stat().st_mode & 0o777 == 0o700
-            async with served(data_dir, told) as dsn:
+            assert new_dir.stat().st_mode & 0o777 == 0o700
+            async with served(new_dir, told) as dsn:
                 assert await remembered(dsn) == ["kept"]
             assert sum("its files go to /var/lib/ticketing/databases/" in text for text in told) == 1
         finally:
-            shutil.rmtree((data_dir / "database").resolve())
+            shutil.rmtree((new_dir / "database").resolve())

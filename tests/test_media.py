@@ -40,9 +40,7 @@ RED, BLUE = (220, 30, 40), (20, 40, 200)
 @pytest.mark.parametrize("declared", ["png", "jpeg", "jpg", "webp", "gif", "PNG"])
 def test_each_format_is_taken(declared: str):
     encoding = declared.upper().replace("JPG", "JPEG")
-    picture = decode_upload(
-        data_url(encoded(Image.new("RGB", (300, 200), RED), encoding), declared), kind="banner"
-    )
+    picture = decode_upload(data_url(encoded(Image.new("RGB", (300, 200), RED), encoding), declared), kind="banner")
     assert opened(picture).size == (300, 200)
     assert near(opened(picture).convert("RGB").getpixel((150, 100)), RED)
     assert picture.content_type == "image/jpeg"
@@ -81,9 +79,7 @@ def test_a_photo_is_turned_upright_and_its_metadata_dropped():
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned a quarter clockwise
     exif[0x010E] = "at home"
-    picture = decode_upload(
-        data_url(encoded(photo, "JPEG", exif=exif, comment=b"secret"), "jpeg"), kind="banner"
-    )
+    picture = decode_upload(data_url(encoded(photo, "JPEG", exif=exif, comment=b"secret"), "jpeg"), kind="banner")
     upright = opened(picture)
     assert upright.size == (200, 400)
     assert near(upright.getpixel((100, 50)), BLUE)
@@ -113,9 +109,7 @@ def test_a_profile_is_applied_and_dropped_and_a_broken_one_is_ignored():
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "I;16"])
 def test_every_kind_of_png_is_read(mode: str):
     image = (
-        Image.new("I;16", (20, 20), 32_768)
-        if mode == "I;16"
-        else Image.new("RGB", (20, 20), (128,) * 3).convert(mode)
+        Image.new("I;16", (20, 20), 32_768) if mode == "I;16" else Image.new("RGB", (20, 20), (128,) * 3).convert(mode)
     )
     shown = opened(decode_upload(data_url(encoded(image, "PNG")), kind="thumbnail")).convert("RGB")
     assert mode in ("1", "P") or near(shown.getpixel((10, 10)), (128, 128, 128), by=3)
@@ -133,9 +127,7 @@ def test_the_first_frame_of_an_animation_is_shown():
     frames = [Image.new("RGB", (30, 30), RED), Image.new("RGB", (30, 30), BLUE)]
     for encoding in ("GIF", "WEBP"):
         body = encoded(frames[0], encoding, save_all=True, append_images=frames[1:])
-        assert near(
-            opened(decode_upload(data_url(body, encoding.lower()), kind="thumbnail")).getpixel((15, 15)), RED
-        )
+        assert near(opened(decode_upload(data_url(body, encoding.lower()), kind="thumbnail")).getpixel((15, 15)), RED)
 
 
 def test_the_same_upload_has_the_same_etag():
@@ -192,9 +184,7 @@ def test_a_truncated_picture_is_refused(encoding: str, part: float):
         decode_upload(data_url(body[: int(len(body) * part)], encoding.lower()), kind="banner")
 
 
-@pytest.mark.parametrize(
-    ("encoding", "declared"), [("PNG", "jpeg"), ("JPEG", "png"), ("GIF", "webp"), ("WEBP", "gif")]
-)
+@pytest.mark.parametrize(("encoding", "declared"), [("PNG", "jpeg"), ("JPEG", "png"), ("GIF", "webp"), ("WEBP", "gif")])
 def test_a_wrongly_declared_type_is_refused(encoding: str, declared: str):
     with pytest.raises(PictureError):
         decode_upload(data_url(encoded(Image.new("RGB", (9, 9)), encoding), declared), kind="banner")
@@ -208,10 +198,7 @@ def png_of(width: int, height: int) -> bytes:
 
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(bytes(1000)))
-        + chunk(b"IEND", b"")
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
     )
 
 

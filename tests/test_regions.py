@@ -5,9 +5,7 @@ from conftest import Client, unique
 GENERAL = {"error": "There is presently no resource with the given URI."}
 
 
-async def test_an_administrator_adds_a_region_and_anybody_reads_it(
-    administrator: Client, alice: Client
-) -> None:
+async def test_an_administrator_adds_a_region_and_anybody_reads_it(administrator: Client, alice: Client) -> None:
     name = unique("Saint John's")
     added = await administrator.post("/regions", name=name, country="Antigua and Barbuda", city="All Saints")
     assert added.status == 201

@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from . import health, pages
 from .accounts import routes as accounts
+from .accounts.passwords import Passwords
 from .admissions import routes as admissions
 from .admissions import token_routes as tokens
 from .categories import routes as categories
@@ -28,6 +29,7 @@ from .kit.openapi import describe
 from .kit.operations import Edge, Endpoint, Operation, Reply, Services, send_reply
 from .kit.vault import Vault
 from .orders import routes as orders
+from .orders.intake import build_intake
 from .regions import routes as regions
 from .sessions import integration_routes as integrations
 from .sessions import routes as sessions
@@ -63,7 +65,8 @@ def build_app(settings: Settings) -> Edge:
     """The ASGI application."""
     database = Database(settings.database_url, pool_size=settings.pool_size)
     keys = Keys(database)
-    services = Services(settings, database, keys, Vault(settings.secret))
+    passwords = Passwords()
+    services = Services(settings, database, keys, passwords, Vault(settings.secret), build_intake(database, settings))
     gatekeeper = KeyGatekeeper(keys)
 
     @contextlib.asynccontextmanager
@@ -72,6 +75,7 @@ def build_app(settings: Settings) -> Edge:
         try:
             yield
         finally:
+            passwords.close()
             await database.close()
 
     routes: list[BaseRoute] = [

@@ -38,7 +38,5 @@ async def _checks(database: Database) -> dict[str, dict[str, object]]:
     wanted = newest()
     migrations: dict[str, object] = {"ok": revision == wanted, "revision": revision}
     if revision != wanted:
-        migrations["reason"] = (
-            f"The database is at {revision}, this version needs {wanted}: run `ticketing migrate`."
-        )
+        migrations["reason"] = f"The database is at {revision}, this version needs {wanted}: run `ticketing migrate`."
     return {"database": {"ok": True}, "migrations": migrations}

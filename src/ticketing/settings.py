@@ -1,5 +1,6 @@
 """Every knob, typed, read once at start and passed on; `docs/configuration.md` is made from this table."""
 
+import base64
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -43,9 +44,7 @@ class Settings:
     wrong_passwords: int = _knob(10, "wrong passwords for one account within 15 minutes, over all workers")
     wrong_codes: int = _knob(30, "wrong gate codes of one address within 15 minutes, over all workers")
     cors_origins: str = _knob("", "origins allowed to call from a browser, comma-separated; empty: none")
-    media_url: str = _knob(
-        "", "where images are served, absolute; unset: `/media` of the host that was asked"
-    )
+    media_url: str = _knob("", "where images are served, absolute; unset: `/media` of the host that was asked")
     maps_key: str = _knob("", "Google Maps key for venue maps", secret=True)
     maps_signing_secret: str = _knob("", "signing secret that belongs to the key (base64)", secret=True)
     pool_size: int = _knob(12, "database connections per worker")
@@ -56,12 +55,22 @@ class Settings:
             raise BadSetting("TICKETING_SECRET is shorter than 32 characters.")
         if self.rate_limits not in ("on", "off"):
             raise BadSetting("TICKETING_RATE_LIMITS is neither `on` nor `off`.")
+        if not _is_base64(self.maps_signing_secret):
+            raise BadSetting("TICKETING_MAPS_SIGNING_SECRET is not base64.")
         if self.log_format not in ("auto", "json", "pretty"):
             raise BadSetting("TICKETING_LOG_FORMAT is none of `auto`, `json`, `pretty`.")
         for one in fields(self):
             value = getattr(self, one.name)
             if isinstance(value, int) and value < (0 if one.name == "tickets_per_customer" else 1):
                 raise BadSetting(f"{variable(one.name)} is too small: {value}.")
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        base64.urlsafe_b64decode(text)
+    except ValueError:
+        return False
+    return True
 
 
 def variable(name: str) -> str:

@@ -1,5 +1,140 @@
 """Accounts over HTTP."""
 
-from ticketing.kit.operations import Operations
+import msgspec
+
+from ticketing.kit import history
+from ticketing.kit.callers import Level
+from ticketing.kit.errors import Taken
+from ticketing.kit.operations import Call, Operations, Reply, created, done
+from ticketing.kit.paging import Page
+
+from . import actions, forms, queries
+from .errors import AccountHoldsTickets, AccountNotFound, LastAdministrator, NotYourAccount
+from .passwords import Passwords
+from .schemas import Account, Lookup, Preferences
 
 operations = Operations("Account Management")
+
+_TAKEN = (Taken("user", ["username"]), Taken("user", ["email"]))
+
+
+@operations("GET /accounts", answers=Page[Account], listing=queries.ACCOUNTS)
+async def list_accounts(call: Call) -> Reply:
+    """List user accounts."""
+    async with call.reading() as db:
+        return Reply(await queries.ACCOUNTS.page(db, call.query, where=queries.PEOPLE))
+
+
+@operations("POST /accounts", answers=Account, status=201, form=forms.REGISTRATION, errors=_TAKEN)
+async def create_account(call: Call) -> Reply:
+    """Create a new account.
+
+    A customer, not verified yet. Username and e-mail address are unique in any case and shown as given; a username
+    with an `@` must be the person's own address. The password has 8 to 256 characters.
+    """
+    body = call.json()
+    async with call.reading() as db:
+        await actions.ensure_free(db, body)
+        values = await forms.read_registration(db, body)
+    password_hash = await call.the(Passwords).hash(values["password"])
+    account_id = call.new_id()
+    async with call.transaction() as db:
+        await actions.create_account(db, account_id, values, password_hash)
+        return created(await queries.get_account(db, account_id))
+
+
+@operations("GET /accounts/{number}", answers=Account, errors=[AccountNotFound, NotYourAccount])
+async def retrieve_account(call: Call) -> Reply:
+    """Retrieve account details."""
+    async with call.reading() as db:
+        account_id = await queries.account_for(db, call.caller, call.path["number"], support_may=True)
+        return Reply(await queries.get_account(db, account_id))
+
+
+@operations(
+    "PUT /accounts/{number}",
+    answers=Account,
+    form=forms.PROFILE,
+    errors=[AccountNotFound, NotYourAccount, *_TAKEN],
+)
+async def update_account(call: Call) -> Reply:
+    """Modify account details.
+
+    Members left out keep their value; null or "" clears one. Number, role, verified and activated are ignored. A new
+    e-mail address is not verified.
+    """
+    async with call.transaction() as db:
+        account_id = await queries.account_for(db, call.caller, call.path["number"], locking=True)
+        body = call.json()
+        await actions.ensure_free(db, body, but=account_id)
+        account = await queries.get_account(db, account_id)
+        await actions.update_account(
+            db, account_id, await forms.read_profile(db, body, account.username, account.email)
+        )
+        return Reply(await queries.get_account(db, account_id))
+
+
+@operations(
+    "DELETE /accounts/{number}",
+    errors=[AccountNotFound, NotYourAccount, AccountHoldsTickets, LastAdministrator],
+)
+async def delete_account(call: Call) -> Reply:
+    """Remove an account.
+
+    Personal data is erased and every session ends; orders stay, with an anonymous customer. An account that holds
+    tickets to upcoming events cannot be removed.
+    """
+    async with call.transaction() as db:
+        account_id = await queries.account_for(db, call.caller, call.path["number"], locking=True)
+        await actions.delete_account(db, account_id)
+        await history.record(db, call.new_id(), call.caller, "account.deleted", f"/accounts/{account_id}")
+    return done("The account was removed.")
+
+
+@operations(
+    "GET /accounts/{number}/preferences",
+    answers=Preferences,
+    errors=[AccountNotFound, NotYourAccount],
+)
+async def retrieve_account_preferences(call: Call) -> Reply:
+    """Retrieve account preferences."""
+    async with call.reading() as db:
+        account_id = await queries.account_for(db, call.caller, call.path["number"])
+        return Reply(await queries.get_preferences(db, account_id))
+
+
+@operations(
+    "PUT /accounts/{number}/preferences",
+    answers=Preferences,
+    form=forms.PREFERENCES,
+    errors=[AccountNotFound, NotYourAccount],
+)
+async def update_account_preferences(call: Call) -> Reply:
+    """Update account preferences."""
+    async with call.transaction() as db:
+        account_id = await queries.account_for(db, call.caller, call.path["number"], locking=True)
+        values = await forms.PREFERENCES.read(call.json(), db)
+        await actions.prefer_region(db, account_id, values["region"])
+        return Reply(await queries.get_preferences(db, account_id))
+
+
+@operations("POST /lookups", answers=Lookup, form=forms.LOOKUP)
+async def lookup_account(call: Call) -> Reply:
+    """Lookup an account.
+
+    Whether somebody goes by this username or e-mail address, in any case; with a `role`, whether somebody with that
+    role does. Callers who are people get the account's number too.
+    """
+    body = call.json()
+    async with call.reading() as db:
+        wanted = await forms.LOOKUP.read(body, db)
+        row = await queries.find_identified(db, wanted["identification"])
+    found = row is not None and wanted["role"] in ("", row["role"])
+    return Reply(
+        Lookup(
+            identification=wanted["identification"],
+            role=wanted["role"],
+            found=found,
+            number=row["number"] if row and found and call.caller.level is not Level.PUBLIC else msgspec.UNSET,
+        )
+    )

@@ -20,9 +20,7 @@ def icon_name(country: str) -> str:
     Accents are dropped (`Curaçao` -> `curacao.png`), hyphens stay (`timor-leste.png`), other marks go
     (`Cocos (Keeling) Islands` -> `cocos_keeling_islands.png`).
     """
-    plain = (
-        unicodedata.normalize("NFKD", country).encode("ascii", "ignore").decode().lower().replace(" ", "_")
-    )
+    plain = unicodedata.normalize("NFKD", country).encode("ascii", "ignore").decode().lower().replace(" ", "_")
     return "".join(letter for letter in plain if letter.isalnum() or letter in "_-") + ".png"
 
 

@@ -106,9 +106,7 @@ async def _set_password(folder: Folder, cluster: Path, binaries: Binaries, verb:
     write_whole(folder.password, f"{password}\n", 0o600)
 
 
-async def _run(
-    folder: Folder, command: Sequence[str | Path], *, doing: str, lines: Sequence[str] = ()
-) -> None:
+async def _run(folder: Folder, command: Sequence[str | Path], *, doing: str, lines: Sequence[str] = ()) -> None:
     """Run a program of PostgreSQL to its end; when we are cancelled, it is ended too."""
     with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as output:
         stdin.write("".join(f"{line}\n" for line in lines).encode())

@@ -38,12 +38,11 @@ class EmbeddedError(Exception):
 
 
 class FolderInUseError(EmbeddedError):
-    """Another process holds the data folder; which, and what for, where it has already written that down."""
+    """Another process holds the data folder; what for, where it has written that down already."""
 
     def __init__(self, data_dir: Path, pid: int | None, purpose: Purpose | None) -> None:
         holder = f"process {pid}" if pid else "another process"
         super().__init__(f"{data_dir} is in use by {holder}; stop that one, or choose another --data-dir.")
-        self.pid = pid
         self.purpose = purpose
 
 

@@ -68,7 +68,8 @@ class Folder:
         """How asyncpg and PostgreSQL's own tools reach the database, with the password."""
         password = self.password.read_text().strip()
         host = quote(str(self.socket.resolve()))
-        return f"postgresql://{ROLE}:{password}@/{DATABASE}?host={host}&port={PORT}"
+        # Everything is said here, or a PGPORT or PGSSLMODE set for another server would have its say.
+        return f"postgresql://{ROLE}:{password}@/{DATABASE}?host={host}&port={PORT}&sslmode=disable"
 
     def has_private_socket(self) -> bool:
         """Whether the socket directory exists and is closed to everybody else."""
@@ -113,12 +114,12 @@ def _make_home(home: Path, account: Account, progress: Callable[[str], None]) ->
     substitute.chmod(0o711)
     try:
         home.symlink_to(substitute, target_is_directory=True)
-    except FileExistsError:  # another process was quicker
+    except OSError:
         substitute.rmdir()
+        if not home.is_symlink():  # else another process was quicker
+            raise
     else:
-        progress(
-            f"PostgreSQL's user {account.name} cannot enter {home.parent}; its files go to {substitute}."
-        )
+        progress(f"PostgreSQL's user {account.name} cannot enter {home.parent}; its files go to {substitute}.")
 
 
 def make_socket_directory(folder: Folder) -> None:

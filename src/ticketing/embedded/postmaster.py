@@ -88,11 +88,6 @@ class Postmaster:
         with file_errors_explained(self._folder.data_dir):
             return await self.launch(self._folder, self._binaries, self._progress)
 
-    @property
-    def pid(self) -> int:
-        """Its process number."""
-        return self._process.pid
-
     def runs(self) -> bool:
         """Whether the process is alive."""
         return self._process.poll() is None
@@ -171,9 +166,7 @@ def _disown_stale_pid(folder: Folder) -> dict[str, str]:
     """
     pid = _recorded_pid(folder)
     if pid is None:
-        (folder.cluster / "postmaster.pid").unlink(
-            missing_ok=True
-        )  # empty or torn: no server came up with it
+        (folder.cluster / "postmaster.pid").unlink(missing_ok=True)  # empty or torn: no server came up with it
         return {}
     return {"PG_GRANDPARENT_PID": str(pid)}
 
@@ -222,9 +215,7 @@ def _works_on(process: psutil.Process, cluster: Path) -> bool:
         return False
 
 
-async def _shut_down(
-    send: Callable[[int], None], ended: Callable[[], bool], progress: Callable[[str], None]
-) -> None:
+async def _shut_down(send: Callable[[int], None], ended: Callable[[], bool], progress: Callable[[str], None]) -> None:
     """Shut down fast; when that drags on, at once: the next start recovers what was committed."""
     started = time.monotonic()
     for how, seconds in (

@@ -24,9 +24,7 @@ class EmbeddedPostgres:
     `progress` gets a sentence for each thing the person at the terminal should know of.
     """
 
-    def __init__(
-        self, data_dir: Path, *, progress: Callable[[str], None], purpose: Purpose = Purpose.SERVE
-    ) -> None:
+    def __init__(self, data_dir: Path, *, progress: Callable[[str], None], purpose: Purpose = Purpose.SERVE) -> None:
         self._data_dir = data_dir
         self._progress = progress
         self._purpose = purpose

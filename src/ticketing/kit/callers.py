@@ -1,7 +1,13 @@
 """Who is calling: resolved from the key by `sessions`, carried by every call."""
 
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
+
+from .database import Connection
+
+KEYS_CHANGED = "keys_changed"
+ANNOUNCED: ContextVar[bool] = ContextVar("announced", default=False)  # by the request under way
 
 
 class Level(StrEnum):
@@ -47,3 +53,9 @@ class Caller:
         if self.account is None:
             raise RuntimeError("a gate key has no account")
         return self.account
+
+
+async def announce(db: Connection) -> None:
+    """Tell every process, at commit, that keys were revoked or changed their level."""
+    ANNOUNCED.set(True)
+    await db.execute(f"NOTIFY {KEYS_CHANGED}")

@@ -5,8 +5,10 @@ from datetime import date, datetime
 
 _MOMENT = re.compile(
     r"(?P<date>\d{4}-\d{2}-\d{2})[T ](?P<hour>\d{2}):(?P<minute>\d{2})"
-    r"(?::(?P<second>\d{2})(?:\.\d{1,9})?)?(?P<offset>Z|[+-](?P<away>\d{2}):?(?P<part>\d{2}))?"
+    r"(?::(?P<second>\d{2})(?:\.\d{1,9})?)?(?P<offset>Z|[+-](?P<away>\d{2}):?(?P<part>\d{2}))?",
+    re.ASCII,
 )
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 def is_moment(text: str) -> bool:
@@ -28,7 +30,7 @@ def is_moment(text: str) -> bool:
 def is_date(text: str) -> bool:
     """Whether the text is a day of the calendar: `1990-02-28`."""
     try:
-        return len(text) == 10 and bool(date.fromisoformat(text))
+        return bool(_DATE.fullmatch(text)) and bool(date.fromisoformat(text))
     except ValueError:
         return False
 

@@ -22,6 +22,7 @@ Row = asyncpg.Record
 NODE_LOCKS = 0x7154  # the class of the advisory locks that stand for node numbers
 PROBE_SECONDS = 0.5
 ACQUIRE_SECONDS = 3.0
+LOCK_TIMEOUT = "3s"  # nobody waits longer for a row; clients give up after ten seconds
 
 log = structlog.get_logger()
 
@@ -58,7 +59,12 @@ class Database:
             connection_class=_Connection,
             max_inactive_connection_lifetime=300,
             command_timeout=30,
-            server_settings={"application_name": "ticketing", "timezone": "UTC", "jit": "off"},
+            server_settings={
+                "application_name": "ticketing",
+                "timezone": "UTC",
+                "jit": "off",
+                "lock_timeout": LOCK_TIMEOUT,
+            },
         )
         await self._connect_own()
         self._keeper = asyncio.create_task(self._keep_own(), name="database-keeper")
@@ -104,9 +110,7 @@ class Database:
             yield connection
 
     async def _connect_own(self) -> None:
-        own = await asyncpg.connect(
-            self._dsn, timeout=10, server_settings={"application_name": "ticketing keeper"}
-        )
+        own = await asyncpg.connect(self._dsn, timeout=10, server_settings={"application_name": "ticketing keeper"})
         try:
             node = await _take_node(own, self._ids.node if self._ids else None)
             if self._ids is None:

@@ -12,8 +12,7 @@ GENERAL_NOT_FOUND = "There is presently no resource with the given URI."
 RESTRICTED = "You are restricted from accessing this resource."
 UNAUTHENTICATED = "Your request could not be authenticated."
 MALFORMED = (
-    "Your request payload is invalid. Please ensure you have included all required fields "
-    "and values are well-formed."
+    "Your request payload is invalid. Please ensure you have included all required fields and values are well-formed."
 )
 
 BOTH = ("error", "message")
@@ -132,9 +131,7 @@ class Taken(Conflict):
     """Another thing of the kind already has this value."""
 
     def __init__(self, noun: str, names: Iterable[str]) -> None:
-        super().__init__(
-            f"The following arguments conflict with those of another {noun}: {', '.join(names)}."
-        )
+        super().__init__(f"The following arguments conflict with those of another {noun}: {', '.join(names)}.")
 
 
 class Unprocessable(Refusal):

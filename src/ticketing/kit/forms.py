@@ -16,6 +16,7 @@ from .errors import InvalidValues, Missing
 
 Body = Mapping[str, Any]
 Find = Callable[[Connection, Any], Awaitable[Any]]
+Check = Callable[[dict[str, Any]], Awaitable[Sequence[str]]]
 
 
 class BadValue(ValueError):
@@ -69,11 +70,14 @@ class Form:
         if missing:
             raise Missing(missing)
 
-    async def read(self, body: Body, db: Connection, *, replacing: bool = False) -> dict[str, Any]:
+    async def read(
+        self, body: Body, db: Connection, *, replacing: bool = False, check: Check | None = None
+    ) -> dict[str, Any]:
         """The values by member name, parsed, references looked up.
 
         A POST gets every member, left-out ones with their `empty`. When `replacing` (PUT), optional members that are
-        left out are absent, and cleared ones have their `empty`.
+        left out are absent, and cleared ones have their `empty`. `check` is given what is well-formed by itself, and
+        names the members that do not fit the others.
 
         Raises Missing, else InvalidValues, with all names.
         """
@@ -89,8 +93,10 @@ class Form:
                 values[one.name] = await _read_one(one, body[one.name], db)
             except BadValue:
                 invalid.append(one.name)
+        if check is not None:
+            invalid += await check(values)
         if invalid:
-            raise InvalidValues(invalid)
+            raise InvalidValues(one.name for one in self.fields if one.name in invalid)
         return values
 
     def text(self, body: Body, name: str) -> str | None:
@@ -162,9 +168,7 @@ def choice(*allowed: str) -> Kind:
     return Kind(parse, {"type": "string", "enum": list(allowed)}, allowed[0])
 
 
-def checked(
-    check: Callable[[str], bool], schema: dict[str, Any], *, maximum: int = 200, example: Any = None
-) -> Kind:
+def checked(check: Callable[[str], bool], schema: dict[str, Any], *, maximum: int = 200, example: Any = None) -> Kind:
     """Text that a predicate accepts."""
 
     def parse(value: Any) -> str:
@@ -177,9 +181,7 @@ def checked(
 
 def moment() -> Kind:
     """A date and time, echoed as sent; without an offset it is the venue's local time."""
-    return checked(
-        clock.is_moment, {"description": "ISO 8601, with or without an offset"}, example="2034-06-07T20:00"
-    )
+    return checked(clock.is_moment, {"description": "ISO 8601, with or without an offset"}, example="2034-06-07T20:00")
 
 
 def day() -> Kind:
@@ -206,7 +208,10 @@ def _number(value: Any) -> float | int:
             value = float(value) if not re.fullmatch(r"-?\d{1,18}", value) else int(value)
         except ValueError:
             raise BadValue from None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadValue
+    # JSON has whole numbers too large for a float; `isfinite` and `float` raise on them.
+    if isinstance(value, int) and abs(value) >= 10**18 or not math.isfinite(value):
         raise BadValue
     return value
 
@@ -263,9 +268,7 @@ def identifier(example: str = "17325458293736") -> Kind:
     """A bare id (text or number), parsed to the number."""
 
     def parse(value: Any) -> int:
-        known = (
-            ids.parse(str(value)) if isinstance(value, str | int) and not isinstance(value, bool) else None
-        )
+        known = ids.parse(str(value)) if isinstance(value, str | int) and not isinstance(value, bool) else None
         if known is None:
             raise BadValue
         return known

@@ -9,9 +9,7 @@ from .database import Connection
 from .operations import REQUEST_ID
 
 
-async def record(
-    db: Connection, new_id: int, caller: Caller | None, action: str, thing: str, **detail: Any
-) -> None:
+async def record(db: Connection, new_id: int, caller: Caller | None, action: str, thing: str, **detail: Any) -> None:
     """Remember an act: `await record(db, call.new_id(), caller, "event.cancelled", "/events/1", reason="rain")`."""
     await db.execute(
         "INSERT INTO history (id, at, account_id, request, action, thing, detail)"

@@ -155,9 +155,7 @@ def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     if profile:
         try:
             theirs = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            converted = ImageCms.profileToProfile(
-                image, theirs, ImageCms.createProfile("sRGB"), outputMode=mode
-            )
+            converted = ImageCms.profileToProfile(image, theirs, ImageCms.createProfile("sRGB"), outputMode=mode)
         except (ImageCms.PyCMSError, OSError, ValueError):
             converted = None  # a profile that does not fit the picture is as good as none
         if converted is not None:
@@ -173,14 +171,10 @@ def _picture(body: bytes, content_type: str) -> Picture:
 
 _PLACEHOLDER_SIZES: dict[Kind, tuple[int, int]] = {"banner": (960, 540), "thumbnail": (600, 600)}
 _TILT = 8  # degrees, to the left
-_PLAIN_MARKS = str.maketrans(
-    {"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "...", "\xa0": " "}
-)
+_PLAIN_MARKS = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "...", "\xa0": " "})
 
 
-def _colour(
-    numbers: bytes, *, lightness: float, saturation: float, turn: float = 0.0
-) -> tuple[int, int, int]:
+def _colour(numbers: bytes, *, lightness: float, saturation: float, turn: float = 0.0) -> tuple[int, int, int]:
     # All round the wheel from green to orange; olive in between looks like mud.
     hue = ((100 + int.from_bytes(numbers[:2]) / 65536 * 290) / 360 + turn) % 1
     red, green, blue = hls_to_rgb(hue, lightness, saturation)

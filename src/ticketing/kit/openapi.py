@@ -26,19 +26,13 @@ _EXAMPLES = {
 }
 
 
-def describe(
-    operations: Sequence[Operation], access: dict[str, frozenset[Level]], version: str
-) -> dict[str, Any]:
+def describe(operations: Sequence[Operation], access: dict[str, frozenset[Level]], version: str) -> dict[str, Any]:
     """The description of these operations; `access` says which levels may call each."""
     types = {part for operation in operations for part in _parts(operation.answers)}
-    _, components = msgspec.json.schema_components(
-        sorted(types, key=str), ref_template="#/components/schemas/{name}"
-    )
+    _, components = msgspec.json.schema_components(sorted(types, key=str), ref_template="#/components/schemas/{name}")
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(
-            operation, access[operation.id]
-        )
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, access[operation.id])
     tags = dict.fromkeys(operation.tag for operation in operations)
     return {
         "openapi": "3.1.0",
@@ -194,9 +188,7 @@ def _errors(operation: Operation) -> dict[str, Any]:
     if "{" in operation.path:
         bodies[404] = {"unknown": {"error": GENERAL_NOT_FOUND}}
     elif operation.listing:
-        bodies[404] = {
-            "no such page": _both("The specified page does not exist for the given records per page")
-        }
+        bodies[404] = {"no such page": _both("The specified page does not exist for the given records per page")}
     if operation.form or operation.listing:
         bodies[400] = {"missing": _both(_EXAMPLES[400])} if operation.form else {}
         bodies[400]["malformed"] = _both(MALFORMED)

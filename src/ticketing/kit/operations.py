@@ -43,9 +43,7 @@ BODY_LIMIT = 1024 * 1024
 IMAGES_BODY_LIMIT = 8 * 1024 * 1024
 BODY_SECONDS = 30
 ATTEMPTS = 3  # of a handler whose transaction the database undid (deadlock, serialization failure)
-CRASH = {
-    "message": "There was a server error while excuting this request. Please see system logs for details."
-}
+CRASH = {"message": "There was a server error while excuting this request. Please see system logs for details."}
 
 log = structlog.get_logger()
 
@@ -94,7 +92,6 @@ class Operation:
     errors: Sequence[type[Refusal] | Refusal] = ()
     body_limit: int = BODY_LIMIT
     retried: bool = True
-    open_to_ended_keys: bool = False
 
 
 class Operations:
@@ -322,6 +319,8 @@ async def _handle(call: Call) -> Reply:
                 log.warning("transaction.undone", reason=type(error).__name__, operation=call.operation.id)
                 raise Busy from None
             await asyncio.sleep(0.01 * attempt)
+        except asyncpg.LockNotAvailableError:
+            raise Busy from None
         except (asyncpg.TooManyConnectionsError, asyncpg.CannotConnectNowError, asyncpg.AdminShutdownError):
             raise Busy(2) from None
         except (
@@ -350,9 +349,7 @@ def _refused(refusal: Refusal) -> Reply:
     return Reply(refusal.body(), refusal.status, refusal.headers)
 
 
-async def send_reply(
-    send: Any, reply: Reply, scope: Any, headers: Sequence[tuple[bytes, bytes]] = ()
-) -> None:
+async def send_reply(send: Any, reply: Reply, scope: Any, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
     """Write an answer."""
     body = reply.body if isinstance(reply.body, bytes) else _encoder.encode(reply.body)
     lines = [

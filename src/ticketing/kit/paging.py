@@ -166,9 +166,7 @@ def reference(column: str) -> Filter:
 
 def boolean(expression: str) -> Filter:
     """`true` or `false` (1 and 0 too), compared with an expression that is never NULL."""
-    return Filter(
-        f"({expression}) = {{}}", {"true": True, "false": False, "1": True, "0": False}.get, _BOOLEAN
-    )
+    return Filter(f"({expression}) = {{}}", {"true": True, "false": False, "1": True, "0": False}.get, _BOOLEAN)
 
 
 def one_of(expression: str, names: Mapping[str, str]) -> Filter:

@@ -5,4 +5,9 @@ from pathlib import Path
 
 def newest() -> str:
     """The revision this version needs, without importing Alembic: workers ask too."""
-    return max(path.name[:4] for path in (Path(__file__).parent / "versions").glob("[0-9]*.py"))
+    return max(revisions())
+
+
+def revisions() -> list[str]:
+    """The revisions this version knows, oldest first."""
+    return sorted(path.name[:4] for path in (Path(__file__).parent / "versions").glob("[0-9]*.py"))

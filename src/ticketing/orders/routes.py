@@ -1,5 +1,162 @@
 """Orders over HTTP."""
 
-from ticketing.kit.operations import Operations
+from typing import Any
+
+from ticketing.accounts.errors import AccountNotFound
+from ticketing.accounts.queries import account_for, find_account
+from ticketing.kit import ids
+from ticketing.kit.database import Connection
+from ticketing.kit.errors import InvalidValues, Refusal
+from ticketing.kit.operations import Call, Operations, Reply, created, done
+from ticketing.kit.paging import Page
+from ticketing.settings import Settings
+
+from . import cancelling, queries
+from .errors import LimitReached, NotCancellable, NotForThisAccount, NotPlaced, NotTheCustomer
+from .intake import AlreadyPlaced, Intake, new_number
+from .placing import Placement
+from .rules import Reason, Status, Wish
+from .schemas import ORDER, Order
 
 operations = Operations("Placing an Order")
+
+
+@operations(
+    "POST /orders",
+    answers=Order,
+    status=201,
+    form=ORDER,
+    retried=False,
+    errors=[NotForThisAccount, NotPlaced, LimitReached],
+)
+async def place_order(call: Call) -> Reply:
+    """Place a new order.
+
+    Holds the places until `expires`; one order may span several sections and events. An order that costs nothing is
+    fulfilled at once and its tickets are in the customer's wallet.
+    """
+    body = call.json()
+    customer_id = call.caller.account_id
+    if ORDER.by_name["customer"].is_supplied(body) and body["customer"] != call.caller.number:
+        async with call.reading() as db:
+            customer_id = await _orderer(db, call, body)
+    wish = Wish(call.new_id(), new_number(), customer_id, _lines(call, body), call.caller.administers)
+    try:
+        outcome = await call.the(Intake).place(wish)
+    except AlreadyPlaced:
+        async with call.reading() as db:
+            return created(await queries.get_order(db, wish.order_id))
+    if isinstance(outcome, Placement):
+        return created(_placed(outcome))
+    raise _refusal(outcome.reason)
+
+
+async def _orderer(db: Connection, call: Call, body: dict[str, Any]) -> int:
+    """The account that an order is placed for. Raises AccountNotFound, NotForThisAccount."""
+    customer_id = await find_account(db, str(body["customer"]))
+    if customer_id is None:
+        raise AccountNotFound
+    if customer_id != call.caller.account and not call.caller.administers:
+        raise NotForThisAccount
+    return customer_id
+
+
+def _lines(call: Call, body: dict[str, Any]) -> tuple[tuple[int, int, int], ...]:
+    """Event, section and quantity of each item. Raises Missing, InvalidValues."""
+    ORDER.require(body)
+    try:
+        items = ORDER.by_name["items"].kind.parse(body["items"])
+        lines = tuple((*_section(uri), quantity) for uri, quantity in items.items())
+    except ValueError:
+        raise InvalidValues(["items"]) from None
+    most = call.the(Settings).tickets_per_order
+    if sum(line[2] for line in lines) > most or len({line[1] for line in lines}) < len(lines):
+        raise InvalidValues(["items"])
+    return lines
+
+
+def _section(uri: str) -> tuple[int, int]:
+    """The event's and the section's id in `/events/E/sections/S`. Raises ValueError."""
+    empty, events, event, sections, section = uri.split("/")
+    event_id, section_id = ids.parse(event), ids.parse(section)
+    if (empty, events, sections) != ("", "events", "sections") or event_id is None or section_id is None:
+        raise ValueError(uri)
+    return event_id, section_id
+
+
+def _refusal(reason: Reason) -> Refusal:
+    if reason is Reason.UNKNOWN_SECTION:
+        return InvalidValues(["items"])
+    return LimitReached() if reason is Reason.LIMIT else NotPlaced()
+
+
+def _placed(placement: Placement) -> Order:
+    """The answer from what was just written; nothing is read again."""
+    granted = placement.granted
+    return queries.order_on_the_wire(
+        number=granted.wish.number,
+        status=Status.FULFILLED if granted.is_free else Status.PLACED,
+        placed_at=placement.placed_at,
+        held_until=placement.held_until,
+        subtotal_cents=granted.subtotal_cents,
+        fees_cents=granted.fees_cents,
+        items=[
+            queries.build_item(
+                line.section.event_id,
+                line.section.id,
+                number.hex,
+                line.section.event_title,
+                line.section.name,
+                line.section.description,
+                line.price_cents,
+                line.quantity,
+            )
+            for line, number in zip(granted.lines, placement.item_numbers, strict=True)
+        ],
+        customer=placement.customer,
+    )
+
+
+@operations("GET /orders", answers=Page[Order], listing=queries.ORDERS)
+async def list_orders(call: Call) -> Reply:
+    """List orders.
+
+    Everybody's, for support and administrators.
+    """
+    async with call.reading() as db:
+        return Reply(await queries.ORDERS.page(db, call.query))
+
+
+@operations("GET /orders/{order}", answers=Order, errors=[NotTheCustomer])
+async def retrieve_order(call: Call) -> Reply:
+    """Retrieve order details.
+
+    An order whose time is over is `Timed Out` from that instant.
+    """
+    async with call.reading() as db:
+        return Reply(await queries.order_for(db, call.caller, call.path["order"]))
+
+
+@operations("DELETE /orders/{order}", errors=[NotTheCustomer, NotCancellable])
+async def cancel_order(call: Call) -> Reply:
+    """Cancel an order.
+
+    Its places are free at once; the order can still be read.
+    """
+    async with call.transaction() as db:
+        order = await cancelling.lock_order(db, call.caller, call.path["order"])
+        await cancelling.cancel_order(db, order)
+    return done("The order was cancelled.")
+
+
+@operations("GET /accounts/{number}/orders", answers=Page[Order], listing=queries.ORDER_HISTORY, tag="Account Activity")
+async def view_order_history(call: Call) -> Reply:
+    """View order history.
+
+    The orders of one account, without their `customer`.
+    """
+    async with call.reading() as db:
+        account = await account_for(db, call.caller, call.path["number"], support_may=True)
+        return Reply(
+            await queries.ORDER_HISTORY.page(db, call.query, where="orders.customer_id = $1", values=[account])
+        )

@@ -36,9 +36,7 @@ async def add_region(db: Connection, region_id: int, values: dict[str, Any]) -> 
 
 async def lock_region(db: Connection, region_id: int | None) -> int:
     """The id of a region that stays until the transaction ends. Raises NotFound."""
-    found = await db.fetchval(
-        "SELECT id FROM regions WHERE id = $1 AND removed_at IS NULL FOR UPDATE", region_id
-    )
+    found = await db.fetchval("SELECT id FROM regions WHERE id = $1 AND removed_at IS NULL FOR UPDATE", region_id)
     if found is None:
         raise NotFound
     return int(found)
@@ -62,11 +60,7 @@ async def remove_region(db: Connection, region_id: int) -> None:
 
     Raises RegionHasVenues.
     """
-    if await db.fetchval(
-        "SELECT true FROM venues WHERE region_id = $1 AND removed_at IS NULL LIMIT 1", region_id
-    ):
+    if await db.fetchval("SELECT true FROM venues WHERE region_id = $1 AND removed_at IS NULL LIMIT 1", region_id):
         raise RegionHasVenues
-    await db.execute(
-        "UPDATE accounts SET preferred_region_id = NULL WHERE preferred_region_id = $1", region_id
-    )
+    await db.execute("UPDATE accounts SET preferred_region_id = NULL WHERE preferred_region_id = $1", region_id)
     await db.execute("UPDATE regions SET removed_at = clock() WHERE id = $1", region_id)

@@ -17,15 +17,16 @@ _ACTIVE = """EXISTS (
 COLUMNS = "region.id, region.name, region.country, region.district, region.city"
 
 
-def build_region(row: Row, media: str) -> Region:
-    """A region as the API shows it; `media` is where images are served."""
+def build_region(row: Row, media: str, prefix: str = "") -> Region:
+    """A region as the API shows it, of columns with this prefix; `media` is where images are served."""
+    country = row[prefix + "country"]
     return Region(
-        uri=f"/regions/{row['id']}",
-        name=row["name"],
-        country=row["country"],
-        district=row["district"],
-        city=row["city"],
-        icon=f"{media}/{icon_name(row['country'])}",
+        uri=f"/regions/{row[prefix + 'id']}",
+        name=row[prefix + "name"],
+        country=country,
+        district=row[prefix + "district"],
+        city=row[prefix + "city"],
+        icon=f"{media}/{icon_name(country)}",
     )
 
 
@@ -49,8 +50,8 @@ async def get_region(db: Connection, segment: str, media: str) -> Region:
 
 
 async def find_region(db: Connection, region_id: int) -> int | None:
-    """The id again, if a region has it; for references in bodies."""
+    """The id again, if a region has it; for references in bodies. It stays until the transaction ends."""
     found: int | None = await db.fetchval(
-        "SELECT id FROM regions WHERE id = $1 AND removed_at IS NULL", region_id
+        "SELECT id FROM regions WHERE id = $1 AND removed_at IS NULL FOR KEY SHARE", region_id
     )
     return found

@@ -20,9 +20,7 @@ class Region(msgspec.Struct, rename="camel"):
 REGION = Form(
     [
         Field("name", text(example="Saint John's")),
-        Field(
-            "country", checked(is_country, {"description": "see /countries"}, example="Antigua and Barbuda")
-        ),
+        Field("country", checked(is_country, {"description": "see /countries"}, example="Antigua and Barbuda")),
         Field("district", text(), required=False),
         Field("city", text(), required=False),
     ]

@@ -7,11 +7,11 @@ each time.
 
 from collections import OrderedDict
 
-from ticketing.kit.callers import Caller, Level
-from ticketing.kit.database import Connection, Database
+from ticketing.kit.callers import KEYS_CHANGED, Caller, Level
+from ticketing.kit.callers import announce as announce
+from ticketing.kit.database import Database
 from ticketing.kit.vault import hash_key
 
-CHANNEL = "keys_changed"
 REMEMBERED = 50_000
 
 _FIND = """
@@ -22,7 +22,8 @@ SELECT account.role AS level, account.id AS account, account.number, session.id 
 UNION ALL
 SELECT integration.access, account.id, account.number, NULL, NULL, NULL
   FROM integrations integration JOIN accounts account ON account.id = integration.account_id
- WHERE integration.key_hash = $1 AND integration.revoked_at IS NULL AND account.activated
+ WHERE integration.key_hash = $1 AND integration.revoked_at IS NULL
+   AND account.activated AND account.removed_at IS NULL
 UNION ALL
 SELECT 'gate', NULL, '', NULL, token.event_id, token.id
   FROM tokens token JOIN events event ON event.id = token.event_id
@@ -38,7 +39,7 @@ class Keys:
         self._callers: OrderedDict[str, Caller] = OrderedDict()
         self._hearing = False
         self._generation = 0
-        database.listen(CHANNEL, lambda _payload: self._forget())
+        database.listen(KEYS_CHANGED, lambda _payload: self.forget())
         database.on_hearing(self._heed)
 
     def remembered(self, key: str) -> Caller | None:
@@ -70,15 +71,16 @@ class Keys:
                 self._callers.popitem(last=False)
         return caller
 
+    async def has_ended(self, key: str) -> bool:
+        """Whether a session once went by this key."""
+        async with self._database.reading() as db:
+            return bool(await db.fetchval("SELECT true FROM sessions WHERE key_hash = $1", hash_key(key)))
+
     def _heed(self, hearing: bool) -> None:
         self._hearing = hearing
-        self._forget()
+        self.forget()
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Ask the database about every key again."""
         self._generation += 1
         self._callers.clear()
-
-
-async def announce(db: Connection) -> None:
-    """Tell every process, at commit, that keys were revoked or changed their level."""
-    await db.execute(f"NOTIFY {CHANNEL}")

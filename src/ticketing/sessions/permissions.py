@@ -27,9 +27,12 @@ MAY_CALL: dict[str, frozenset[Level]] = {
     "start_session": ANY,
     "continue_session": ANY_OR_GATE,
     "end_session": ANY_OR_GATE,
+    "retrieve_session": PEOPLE,
+    "close_session": PEOPLE,
     "retrieve_token_auth": ANY,
     "create_integration": ADMINISTRATORS,
     "list_integrations": ADMINISTRATORS,
+    "retrieve_integration": ADMINISTRATORS,
     "revoke_integration": ADMINISTRATORS,
     # accounts
     "list_accounts": STAFF,

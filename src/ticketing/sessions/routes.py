@@ -1,5 +1,119 @@
 """Sessions over HTTP."""
 
-from ticketing.kit.operations import Operations
+from ticketing.accounts.errors import AccountNotFound, NotYourAccount
+from ticketing.accounts.passwords import Passwords, is_outdated
+from ticketing.accounts.queries import account_for, find_identified
+from ticketing.kit.errors import Busy, NotFound, Restricted, Unauthenticated
+from ticketing.kit.operations import Call, Operations, Reply, created, done
+from ticketing.kit.paging import Page
+
+from . import actions, queries
+from .errors import Deactivated, WrongPassword
+from .schemas import CREDENTIALS, PastSession, Session
 
 operations = Operations("Session Authentication")
+
+AGENT_LENGTH = 300
+
+
+@operations(
+    "POST /sessions",
+    answers=Session,
+    status=201,
+    form=CREDENTIALS,
+    errors=[AccountNotFound, WrongPassword, Deactivated],
+)
+async def start_session(call: Call) -> Reply:
+    """Start a new API session.
+
+    The answer's `key` goes into the `X-API-Key` header. Too many wrong passwords close an account to sign-ins for a
+    while.
+    """
+    body = call.json()
+    async with call.reading() as db:
+        credentials = await CREDENTIALS.read(body, db)
+        account = await find_identified(db, credentials["identification"])
+    if account is None:
+        raise AccountNotFound
+    passwords = call.the(Passwords)
+    password, known_hash = credentials["password"], account["password_hash"]
+    if not await passwords.is_right(known_hash, password):
+        raise WrongPassword
+    if not account["activated"]:
+        raise Deactivated
+    better_hash = await passwords.hash(password) if is_outdated(known_hash) else None
+    session_id, key = call.new_id(), actions.new_key()
+    async with call.transaction() as db:
+        if not await actions.keep_password(db, account["id"], known_hash, better_hash):
+            raise Busy
+        await actions.start_session(
+            db, session_id, account["id"], key=key, ip=call.address, agent=call.header("user-agent")[:AGENT_LENGTH]
+        )
+        return created(await queries.get_session(db, session_id, key))
+
+
+@operations("GET /sessions/active", answers=Session)
+async def continue_session(call: Call) -> Reply:
+    """Retrieve an active API session.
+
+    The session whose key was sent. A key that is unknown, has ended or is no session's is answered with 401.
+    """
+    if call.caller.session is None:
+        raise Unauthenticated
+    async with call.reading() as db:
+        try:
+            return Reply(await queries.get_session(db, call.caller.session, call.header("x-api-key")))
+        except NotFound:
+            raise Unauthenticated from None
+
+
+@operations("DELETE /sessions/active", errors=[Restricted])
+async def end_session(call: Call) -> Reply:
+    """End an active API session.
+
+    The session whose key was sent. One that has ended already is answered with 403, a key that is unknown or no
+    session's with 401.
+    """
+    if call.caller.session is None:
+        raise Unauthenticated
+    async with call.transaction() as db:
+        if not await actions.end_session(db, call.caller.session):
+            raise Restricted
+    return done("The session has ended.")
+
+
+@operations("GET /sessions/{session}", answers=Session, errors=[NotYourAccount])
+async def retrieve_session(call: Call) -> Reply:
+    """Retrieve an open API session.
+
+    The key is shown to its bearer only.
+    """
+    async with call.reading() as db:
+        session_id = await queries.session_for(db, call.caller, call.path["session"])
+        key = call.header("x-api-key") if session_id == call.caller.session else ""
+        return Reply(await queries.get_session(db, session_id, key))
+
+
+@operations("DELETE /sessions/{session}", errors=[NotYourAccount])
+async def close_session(call: Call) -> Reply:
+    """End an open API session.
+
+    For somebody who left a session open elsewhere.
+    """
+    async with call.transaction() as db:
+        await actions.end_session(db, await queries.session_for(db, call.caller, call.path["session"]))
+    return done("The session has ended.")
+
+
+@operations(
+    "GET /accounts/{number}/sessions",
+    tag="Account Activity",
+    answers=Page[PastSession],
+    listing=queries.HISTORY,
+    errors=[AccountNotFound, NotYourAccount],
+)
+async def list_api_session(call: Call) -> Reply:
+    """List API sessions."""
+    async with call.reading() as db:
+        account_id = await account_for(db, call.caller, call.path["number"], support_may=True)
+        return Reply(await queries.HISTORY.page(db, call.query, where="session.account_id = $1", values=[account_id]))

@@ -1,0 +1,199 @@
+"""Changing accounts."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ticketing.kit.callers import announce
+from ticketing.kit.database import Connection
+from ticketing.kit.errors import Taken
+from ticketing.kit.forms import Body
+
+from . import rules
+from .errors import AccountHoldsTickets, AccountNotFound, LastAdministrator
+from .forms import PROFILE
+from .queries import find_account
+
+_COLUMNS = {
+    "username": "username",
+    "email": "email",
+    "firstName": "first_name",
+    "lastName": "last_name",
+    "title": "title",
+    "dateOfBirth": "date_of_birth",
+    "phone": "phone",
+    "country": "country",
+    "firstAddressLine": "first_address_line",
+    "secondAddressLine": "second_address_line",
+    "city": "city",
+    "state": "state",
+}
+
+
+async def ensure_free(db: Connection, body: Body, *, but: int | None = None) -> None:
+    """Raise Taken when somebody else goes by the username, or else by the e-mail address, in any case."""
+    for name in ("username", "email"):
+        wanted = PROFILE.text(body, name)
+        if wanted is not None and await db.fetchval(
+            f"SELECT true FROM accounts WHERE lower({name}) = lower($1) AND removed_at IS NULL AND NOT integration"
+            " AND id IS DISTINCT FROM $2",
+            wanted,
+            but,
+        ):
+            raise Taken("user", [name])
+
+
+async def create_account(
+    db: Connection,
+    account_id: int,
+    values: Mapping[str, Any],
+    password_hash: str,
+    *,
+    role: str = "customer",
+    verified: bool = False,
+) -> str:
+    """Write a new account and give it a number; `values` are those of `forms.read_registration`.
+
+    Raises asyncpg.UniqueViolationError when somebody was faster with the name (or, once in 10^12, the number).
+    """
+    number = rules.new_number(values["username"])
+    given = {column: values.get(member, "") for member, column in _COLUMNS.items()}
+    await db.execute(
+        f"INSERT INTO accounts (id, number, password_hash, role, verified, created_at, {', '.join(given)})"
+        f" VALUES ($1, $2, $3, $4, $5, clock(), {_places(6, len(given))})",
+        account_id,
+        number,
+        password_hash,
+        role,
+        verified,
+        *given.values(),
+    )
+    return number
+
+
+async def create_integration_account(db: Connection, account_id: int, name: str, access: str) -> str:
+    """Write the account that an integration acts as, and give it a number: it has no address and no password."""
+    number = rules.new_number(name)
+    await db.execute(
+        "INSERT INTO accounts (id, number, username, email, password_hash, role, integration, created_at)"
+        " VALUES ($1, $2, $3, '', '', $4, true, clock())",
+        account_id,
+        number,
+        name,
+        access,
+    )
+    return number
+
+
+async def update_account(db: Connection, account_id: int, values: Mapping[str, Any]) -> None:
+    """Replace what is given; the rest keeps its value. A new address is not verified."""
+    given = {_COLUMNS[member]: value for member, value in values.items()}
+    if "email" in given:
+        await db.execute(
+            "UPDATE accounts SET verified = false WHERE id = $1 AND lower(email) <> lower($2)",
+            account_id,
+            given["email"],
+        )
+    if given:
+        await db.execute(
+            f"UPDATE accounts SET ({', '.join(given)}) = ROW({_places(2, len(given))}) WHERE id = $1",
+            account_id,
+            *given.values(),
+        )
+
+
+async def prefer_region(db: Connection, account_id: int, region_id: int) -> None:
+    """Remember where the person likes to go out."""
+    await db.execute("UPDATE accounts SET preferred_region_id = $2 WHERE id = $1", account_id, region_id)
+
+
+async def set_role(db: Connection, number: str, role: str) -> None:
+    """Give an account another role; its keys have it at once.
+
+    Raises AccountNotFound, LastAdministrator.
+    """
+    account_id = await find_account(db, number)
+    if account_id is None:
+        raise AccountNotFound
+    if role != "administrator":
+        await ensure_administrators_remain(db, account_id)
+    # An integration has its level in both places.
+    await db.execute("UPDATE accounts SET role = $2 WHERE id = $1", account_id, role)
+    await db.execute("UPDATE integrations SET access = $2 WHERE account_id = $1", account_id, role)
+    await announce(db)
+
+
+async def set_password(db: Connection, account_id: int, password_hash: str) -> None:
+    """Replace the password; every session of the account ends."""
+    await db.execute("UPDATE accounts SET password_hash = $2 WHERE id = $1", account_id, password_hash)
+    await _end_sessions(db, account_id)
+
+
+async def ensure_administrators_remain(db: Connection, without: int) -> None:
+    """Raise LastAdministrator when nobody could administer the platform without this one; integrations do not count.
+
+    All administrators stay locked until the transaction ends, so that two who leave at once see each other go.
+    """
+    if await db.fetchval("SELECT role FROM accounts WHERE id = $1", without) != "administrator":
+        return
+    rows = await db.fetch(
+        "SELECT id FROM accounts WHERE role = 'administrator' AND activated AND removed_at IS NULL AND NOT integration"
+        " ORDER BY id FOR UPDATE"
+    )
+    administrators = {row["id"] for row in rows}
+    if administrators == {without}:
+        raise LastAdministrator
+
+
+async def delete_account(db: Connection, account_id: int) -> None:
+    """Erase a person (or end an integration): what they ordered stays, with an anonymous customer.
+
+    The account is locked by the caller. Its keys end, it administers no host, and what it holds unpaid is free.
+
+    Raises LastAdministrator, AccountHoldsTickets.
+    """
+    await ensure_administrators_remain(db, account_id)
+    if await db.fetchval(
+        "SELECT true FROM tickets ticket JOIN events event ON event.id = ticket.event_id"
+        " WHERE ticket.owner_id = $1 AND ticket.status IN ('Issued', 'Pending')"
+        "   AND event.status <> 'Cancelled' AND event.removed_at IS NULL"
+        "   AND (event.ends_at IS NULL OR event.ends_at > clock()) LIMIT 1",
+        account_id,
+    ):
+        raise AccountHoldsTickets
+    erased = dict.fromkeys((*_COLUMNS.values(), "password_hash"), "") | {"username": "deleted"}
+    await db.execute(
+        f"UPDATE accounts SET ({', '.join(erased)}) = ROW({_places(2, len(erased))}), verified = false,"
+        " activated = false, preferred_region_id = NULL, removed_at = clock() WHERE id = $1",
+        account_id,
+        *erased.values(),
+    )
+    await db.execute("UPDATE sessions SET ip = '', agent = '' WHERE account_id = $1", account_id)
+    await _end_sessions(db, account_id)
+    await db.execute(
+        "UPDATE integrations SET revoked_at = clock() WHERE account_id = $1 AND revoked_at IS NULL", account_id
+    )
+    await db.execute("DELETE FROM host_administrators WHERE account_id = $1", account_id)
+    await _let_holds_run_out(db, account_id)
+
+
+async def _end_sessions(db: Connection, account_id: int) -> None:
+    await db.execute("UPDATE sessions SET ended_at = clock() WHERE account_id = $1 AND ended_at IS NULL", account_id)
+    await announce(db)
+
+
+async def _let_holds_run_out(db: Connection, account_id: int) -> None:
+    """End the holds of unpaid orders now; whoever needs the places next tidies them away, as after any time-out."""
+    orders = await db.fetch(
+        "UPDATE orders SET held_until = clock() WHERE customer_id = $1 AND status = 'Placed' AND held_until > clock()"
+        " RETURNING id",
+        account_id,
+    )
+    if orders:
+        await db.execute(
+            "UPDATE order_items SET held_until = clock() WHERE order_id = ANY($1::bigint[]) AND held_until > clock()",
+            [order["id"] for order in orders],
+        )
+
+
+def _places(first: int, count: int) -> str:
+    return ", ".join(f"${number}" for number in range(first, first + count))

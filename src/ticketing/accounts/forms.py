@@ -1,0 +1,95 @@
+"""What may be sent about accounts."""
+
+from typing import Any
+
+from ticketing.countries.names import is_country
+from ticketing.kit.database import Connection
+from ticketing.kit.forms import Body, Field, Form, checked, choice, day, identifier, text
+
+from . import rules
+
+ROLES = ("customer", "support", "host", "administrator")
+
+NOT_ALLOWED = object()  # stands in a body for a value that the rest of the body forbids
+
+
+async def _find_past_day(db: Connection, text: str) -> str | None:
+    """The day again, if it lies behind us."""
+    found: str | None = await db.fetchval("SELECT $1::text WHERE $1::text::date < clock()::date", text)
+    return found
+
+
+async def _find_region(db: Connection, region_id: int) -> int | None:
+    found: int | None = await db.fetchval("SELECT id FROM regions WHERE id = $1 AND removed_at IS NULL", region_id)
+    return found
+
+
+_USERNAME = checked(rules.is_username, {"minLength": 1, "maxLength": rules.USERNAME_LENGTH}, example="marvin")
+_EMAIL = checked(rules.is_email, {"format": "email"}, maximum=254, example="marvin@example.com")
+_PASSWORD = checked(
+    rules.is_password,
+    {"minLength": 8, "maxLength": 256, "format": "password"},
+    maximum=256,
+    example="correct horse battery",
+)
+
+_DETAILS = [
+    Field("firstName", text(), required=False),
+    Field("lastName", text(), required=False),
+    Field("title", choice("Mr", "Mrs", "Ms", "Mx"), required=False),
+    Field("dateOfBirth", day(), required=False, find=_find_past_day, description="a day in the past"),
+    Field(
+        "phone", checked(rules.is_phone, {"maxLength": rules.PHONE_LENGTH}, example="+1 268 460 1234"), required=False
+    ),
+    Field(
+        "country", checked(is_country, {"description": "see /countries"}, example="Antigua and Barbuda"), required=False
+    ),
+    Field("firstAddressLine", text(), required=False),
+    Field("secondAddressLine", text(), required=False),
+    Field("city", text(), required=False),
+    Field("state", text(), required=False),
+]
+
+REGISTRATION = Form([Field("username", _USERNAME), Field("password", _PASSWORD), Field("email", _EMAIL), *_DETAILS])
+_CREDENTIALS = Form(REGISTRATION.fields[:2])
+
+PROFILE = Form(
+    [
+        Field("username", _USERNAME, required=False, description="cannot be cleared"),
+        Field("email", _EMAIL, required=False, description="cannot be cleared; a new one is not verified"),
+        *_DETAILS,
+    ]
+)
+
+PREFERENCES = Form([Field("region", identifier(), find=_find_region)])
+
+LOOKUP = Form(
+    [
+        Field(
+            "identification", text(320, example="marvin"), description="a username or an e-mail address, in any case"
+        ),
+        Field("role", choice(*ROLES), required=False),
+    ]
+)
+
+
+async def read_registration(db: Connection, body: Body) -> dict[str, Any]:
+    """The values of a new account, by member name.
+
+    Raises Missing - for username and password alone, while one of them is missing - or InvalidValues.
+    """
+    _CREDENTIALS.require(body)
+    if rules.is_somebodys_address(str(body["username"]), str(body.get("email"))):
+        body = {**body, "username": NOT_ALLOWED}
+    return await REGISTRATION.read(body, db)
+
+
+async def read_profile(db: Connection, body: Body, username: str, email: str) -> dict[str, Any]:
+    """What a PUT changes, by member name, of the account that goes by these now.
+
+    Raises Missing for a name or an address that is sent empty, or InvalidValues.
+    """
+    Form([Field(name, PROFILE.by_name[name].kind) for name in ("username", "email") if name in body]).require(body)
+    if rules.is_somebodys_address(str(body.get("username", username)), str(body.get("email", email))):
+        body = {**body, "username": NOT_ALLOWED}
+    return await PROFILE.read(body, db, replacing=True)

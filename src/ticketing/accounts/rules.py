@@ -1,0 +1,71 @@
+"""What a name, an address, a password and a phone number may be; how account numbers are made."""
+
+import re
+import secrets
+import string
+import unicodedata
+
+import email_validator
+import phonenumbers
+
+# Nothing is delivered here, and an installation may well live under `.local` or `.test`.
+email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
+
+USERNAME_LENGTH = 64
+PASSWORD_LENGTHS = range(8, 257)
+PHONE_LENGTH = 50
+
+_PHONE_START = re.compile(r"[+(]?\s*[+(]?\s*\d")
+
+
+def is_username(text: str) -> bool:
+    """Whether a person may go by this name: 1 to 64 characters, none of them invisible, no space at either end."""
+    return (
+        0 < len(text) <= USERNAME_LENGTH
+        and text == text.strip()
+        and not any(unicodedata.category(letter).startswith("C") for letter in text)
+    )
+
+
+def is_somebodys_address(username: str, email: str) -> bool:
+    """Whether the username looks like an address that is not its bearer's own.
+
+    People are identified by either, so nobody may go by what is, or may become, another's address.
+    """
+    return "@" in username and username.lower() != email.lower()
+
+
+def is_email(text: str) -> bool:
+    """Whether mail could be sent there; only the form is looked at."""
+    try:
+        email_validator.validate_email(text, check_deliverability=False)
+    except email_validator.EmailNotValidError:
+        return False
+    return True
+
+
+def is_password(text: str) -> bool:
+    """Whether this is long enough to be guessed by nobody and short enough to be hashed."""
+    return len(text) in PASSWORD_LENGTHS
+
+
+def is_phone(text: str) -> bool:
+    """Whether this can be a phone number, national or international, however it is written.
+
+    Without a `+` the country is not known for sure, so only what is none anywhere is refused.
+    """
+    if len(text) > PHONE_LENGTH or not _PHONE_START.match(text):
+        return False
+    try:
+        phonenumbers.parse(text, "US")
+    except phonenumbers.NumberParseException:
+        return False
+    return True
+
+
+def new_number(username: str) -> str:
+    """An account number: two letters of the username (`X` filling up), a hyphen, eight random ones or digits."""
+    plain = unicodedata.normalize("NFKD", username).upper()
+    letters = [letter for letter in plain if letter in string.ascii_uppercase]
+    random = (secrets.choice(string.digits + string.ascii_uppercase) for _ in range(8))
+    return f"{''.join(letters[:2]):X<2}-{''.join(random)}"

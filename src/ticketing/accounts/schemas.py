@@ -1,0 +1,52 @@
+"""Accounts on the wire."""
+
+import msgspec
+
+
+class Account(msgspec.Struct, rename="camel"):
+    """Who somebody is, with which role, and how to reach them. What is not set is ""."""
+
+    uri: str = msgspec.field(name="self")
+    number: str
+    username: str
+    email: str
+    role: str
+    verified: bool
+    activated: bool
+    first_name: str
+    last_name: str
+    title: str
+    date_of_birth: str
+    phone: str
+    country: str
+    first_address_line: str
+    second_address_line: str
+    city: str
+    state: str
+    preferences: str
+
+
+class ShortAccount(msgspec.Struct, rename="camel"):
+    """An account where another thing mentions it: a ticket's owner, an order's customer."""
+
+    uri: str = msgspec.field(name="self")
+    number: str
+    username: str
+    email: str
+    first_name: str
+    last_name: str
+
+
+class Preferences(msgspec.Struct, rename="camel"):
+    """What a person likes to see first; `region` is a bare id."""
+
+    region: str | None
+
+
+class Lookup(msgspec.Struct, rename="camel"):
+    """Whether somebody goes by a name or an address; `number` is for callers who are people."""
+
+    identification: str
+    role: str
+    found: bool
+    number: str | msgspec.UnsetType = msgspec.UNSET

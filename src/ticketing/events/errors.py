@@ -1,0 +1,39 @@
+"""What can go wrong with events and their sections."""
+
+from ticketing.kit.errors import Conflict, Forbidden
+
+
+class Unlisted(Forbidden):
+    """Only those who run an event see it before it is listed."""
+
+    text = "You are not authorised to access this unlisted event."
+
+
+class HasSoldTickets(Conflict):
+    """An event somebody holds tickets to is cancelled or unlisted, not removed."""
+
+    text = "An event cannot be deleted while it has sections with sold tickets."
+
+
+class HasPaidTickets(Conflict):
+    """A section with paid tickets is removed by the platform's administrators only."""
+
+    text = "A section cannot be deleted while it has paid tickets."
+
+
+class CapacityBelowTaken(Conflict):
+    """Places that were sold or reserved stay."""
+
+    text = "The capacity cannot be lower than the number of tickets already sold or reserved."
+
+
+class AlreadySubmitted(Conflict):
+    """Only a draft is submitted, and a cancelled event stays cancelled."""
+
+    text = "The event has already been submitted or cancelled."
+
+
+class NotApproved(Conflict):
+    """Only an approved event that was not cancelled can be listed and unlisted."""
+
+    text = "The event has not been approved or has been cancelled."

@@ -1,0 +1,133 @@
+"""Events, sections and prices on the wire."""
+
+import msgspec
+
+from ticketing.categories.queries import find_category
+from ticketing.categories.schemas import Category
+from ticketing.hosts.schemas import Host
+from ticketing.kit.forms import (
+    Field,
+    Form,
+    amount,
+    anything,
+    boolean,
+    choice,
+    identifier,
+    integer,
+    moment,
+    text,
+    texts,
+    uri,
+)
+from ticketing.venues.queries import find_venue
+from ticketing.venues.schemas import EventVenue
+
+MOST_PLACES = 10_000_000
+
+
+class SectionPrice(msgspec.Struct, rename="camel"):
+    """What a place costs: `base` always, `current` now, which ends at `expires` ("": no end)."""
+
+    base: float
+    current: float
+    expires: str
+
+
+class Section(msgspec.Struct, rename="camel"):
+    """A part of an event for which tickets are sold; `self` is relative to the event.
+
+    `reserved` places are in orders that wait for payment; `fees` come on top of `price.current`, per ticket.
+    """
+
+    uri: str = msgspec.field(name="self")
+    name: str
+    description: str
+    price: SectionPrice
+    sales_start: str
+    sales_end: str
+    active: bool
+    capacity: int
+    sold: int
+    remaining: int
+    reserved: int
+    fees: float
+
+
+class Event(msgspec.Struct, rename="camel"):
+    """What is on: `start` and `end` are echoed as they were sent, local to the venue when they carry no offset."""
+
+    uri: str = msgspec.field(name="self")
+    published: str
+    title: str
+    description: str
+    status: str
+    type: str
+    public: bool
+    featured: bool
+    host: Host
+    category: Category
+    subcategory: str
+    start: str
+    end: str
+    venue: EventVenue
+    disclaimer: str
+    tags: list[str]
+    popularity: int
+    banner: str
+    thumbnail: str
+    sections: list[Section]
+
+
+class Price(msgspec.Struct, rename="camel"):
+    """A timed or limited price of a section; `used` counts the places sold or reserved at it."""
+
+    uri: str = msgspec.field(name="self")
+    name: str
+    price: float
+    opens: str = msgspec.field(name="from")
+    closes: str = msgspec.field(name="to")
+    quantity: int | None
+    used: int
+
+
+_DETAILS = [
+    Field("type", choice("Standard", "Registration")),
+    Field("title", text(example="Dawn of the Seven Premier")),
+    Field("description", text(20_000, example="World premier of the long awaited film")),
+    Field("category", uri("categories"), find=find_category, description="the URI of a category"),
+    Field("subcategory", text(example="Premier"), description="one of the category's"),
+    Field("public", boolean(), description="whether it appears among the published events once it is listed"),
+    Field("venue", uri("venues"), find=find_venue, description="the URI of a venue"),
+    Field("featured", boolean(), required=False, empty=False, description="set by administrators only"),
+    Field("start", moment(), required=False),
+    Field("end", moment(), required=False),
+    Field("disclaimer", text(10_000), required=False),
+    Field("tags", texts(example=["film"]), required=False, empty=()),
+]
+
+EVENT = Form([Field("host", identifier(), description="the id of a host"), *_DETAILS])
+EVENT_CHANGES = Form(_DETAILS)
+
+CANCELLATION = Form([Field("reason", text(2_000, example="The hall was flooded."))])
+
+SECTION = Form(
+    [
+        Field("name", text(example="Backstage")),
+        Field("description", text(5_000, example="Meet the cast")),
+        Field("basePrice", amount(), description="a PUT may carry `price.base` instead"),
+        Field("salesStart", moment()),
+        Field("salesEnd", moment()),
+        Field("capacity", integer(0, MOST_PLACES, example=100)),
+        Field("active", boolean(), required=False, empty=True),
+    ]
+)
+
+PRICE = Form(
+    [
+        Field("name", text(example="Early bird")),
+        Field("price", amount()),
+        Field("from", moment(), required=False),
+        Field("to", moment(), required=False),
+        Field("quantity", integer(1, MOST_PLACES, example=20), required=False, empty=None),
+    ]
+)

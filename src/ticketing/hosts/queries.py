@@ -1,0 +1,127 @@
+"""Reading hosts, and who may run them."""
+
+from ticketing.accounts.queries import ShortAccount, build_short_account, short_columns
+from ticketing.kit import ids
+from ticketing.kit.callers import Caller
+from ticketing.kit.database import Connection, Row
+from ticketing.kit.paging import Filter, Listing, exact
+
+from .errors import HostNotFound, NotHostAdministrator
+from .schemas import Host
+
+COLUMNS = """
+host.id AS host_id, host.name AS host_name, host.contact AS host_contact, host.email AS host_email,
+host.description AS host_description, host.phone AS host_phone, host.website AS host_website,
+host.country AS host_country, host.first_address_line AS host_first_address_line,
+host.second_address_line AS host_second_address_line, host.city AS host_city, host.state AS host_state,
+host.business_number AS host_business_number"""
+
+
+def build_host(row: Row, prefix: str = "host_") -> Host:
+    """A host as the API shows it, of a row that holds COLUMNS (an event's row does)."""
+    return Host(
+        uri=f"/hosts/{row[prefix + 'id']}",
+        name=row[prefix + "name"],
+        contact=row[prefix + "contact"],
+        email=row[prefix + "email"],
+        description=row[prefix + "description"],
+        phone=row[prefix + "phone"],
+        website=row[prefix + "website"],
+        country=row[prefix + "country"],
+        first_address_line=row[prefix + "first_address_line"],
+        second_address_line=row[prefix + "second_address_line"],
+        city=row[prefix + "city"],
+        state=row[prefix + "state"],
+        business_number=row[prefix + "business_number"],
+    )
+
+
+_ADMINISTERED_BY = """EXISTS (
+    SELECT FROM host_administrators administrator JOIN accounts account ON account.id = administrator.account_id
+     WHERE administrator.host_id = host.id AND account.removed_at IS NULL AND account.number = {})"""
+
+HOSTS: Listing[Host] = Listing(
+    source="hosts host",
+    columns=COLUMNS,
+    id="host.id",
+    build=build_host,
+    filters={
+        "account": Filter(_ADMINISTERED_BY, str),
+        "name": exact("host.name"),
+        "country": exact("host.country"),
+    },
+    sorts={"alphabetical": "lower(host.name)"},
+)
+
+ACCOUNT_HOSTS: Listing[Host] = Listing(
+    source="host_administrators administrator JOIN hosts host ON host.id = administrator.host_id",
+    columns=COLUMNS,
+    id="host.id",
+    build=build_host,
+    sorts=HOSTS.sorts,
+)
+
+
+ADMINISTRATORS: Listing[ShortAccount] = Listing(
+    source="host_administrators administrator JOIN accounts account ON account.id = administrator.account_id",
+    columns=short_columns("account"),
+    id="(administrator.added_at, account.id)",
+    build=build_short_account,
+)
+
+
+async def get_host(db: Connection, segment: str) -> Host:
+    """The host with this id. Raises HostNotFound."""
+    row = await db.fetchrow(
+        f"SELECT {COLUMNS} FROM hosts host WHERE host.id = $1 AND host.removed_at IS NULL", ids.parse(segment)
+    )
+    if row is None:
+        raise HostNotFound
+    return build_host(row)
+
+
+async def find_host(db: Connection, host_id: int) -> int | None:
+    """The id again, if a host has it; for references in bodies. It stays until the transaction ends."""
+    found: int | None = await db.fetchval(
+        "SELECT id FROM hosts WHERE id = $1 AND removed_at IS NULL FOR KEY SHARE", host_id
+    )
+    return found
+
+
+async def ensure_administers(db: Connection, caller: Caller, host_id: int) -> None:
+    """Raise NotHostAdministrator when this caller may not act for the host.
+
+    The platform's administrators may. A removed host keeps its administrators, who go on running its events.
+    """
+    if caller.administers:
+        return
+    if caller.account is None or not await db.fetchval(
+        "SELECT true FROM host_administrators WHERE host_id = $1 AND account_id = $2", host_id, caller.account
+    ):
+        raise NotHostAdministrator
+
+
+async def get_administrator(db: Connection, host_id: int, account_id: int) -> ShortAccount | None:
+    """One of the people who run the host, or None when it is none of them."""
+    row = await db.fetchrow(
+        f"SELECT {ADMINISTRATORS.columns} FROM {ADMINISTRATORS.source}"
+        " WHERE administrator.host_id = $1 AND account.id = $2 AND account.removed_at IS NULL",
+        host_id,
+        account_id,
+    )
+    return build_short_account(row) if row else None
+
+
+async def host_for(db: Connection, caller: Caller, segment: str, *, lock: bool = False) -> int:
+    """The id of a host that this caller may run; with `lock` it stays as it is until the transaction ends.
+
+    Raises HostNotFound, then NotHostAdministrator.
+    """
+    found: int | None = await db.fetchval(
+        f"SELECT id FROM hosts WHERE id = $1 AND removed_at IS NULL {'FOR UPDATE' if lock else ''}",
+        ids.parse(segment),
+    )
+    if found is None:
+        raise HostNotFound
+    await ensure_administers(db, caller, found)
+    return found

@@ -1,0 +1,36 @@
+"""What can go wrong with orders."""
+
+from ticketing.kit.errors import Conflict, Forbidden, Invalid
+
+
+class NotPlaced(Invalid):
+    """Not enough left, not on sale, or the event is not listed; nothing is held."""
+
+    text = "An order for the requested tickets could not be placed at this time. Please try again."
+
+
+class LimitReached(Conflict):
+    """One customer may not have so many tickets or open orders."""
+
+    text = "You have reached the limit of tickets or open orders."
+
+
+class NotForThisAccount(Forbidden):
+    """Orders are placed by the customer himself or an administrator."""
+
+    # "permtited" is the contract's
+    text = "The authenticated user is not permtited to manage orders for this account."
+
+
+class NotTheCustomer(Forbidden):
+    """Somebody else's order."""
+
+    text = "This account is not permitted to manage orders on behalf of the ordering customer."
+
+
+class NotCancellable(Conflict):
+    """Only an order that waits for payment can be cancelled."""
+
+    def __init__(self, status: str = "Cancelled") -> None:
+        article = "An" if status[0] in "AEIOU" else "A"
+        super().__init__(f"{article} {status.lower()} order cannot be cancelled.")

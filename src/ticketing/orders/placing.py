@@ -1,0 +1,261 @@
+"""Placing what arrived together, in one transaction.
+
+Everything is read and written set-based: the number of statements does not depend on the number of orders. Locks are
+taken in one order by everybody - customers, then sections, each by id - so a deadlock needs somebody who does not.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+
+from ticketing.accounts.queries import ShortAccount, build_short_account
+from ticketing.kit.database import Connection, Row
+from ticketing.tickets.rules import new_serial
+
+from . import rules
+from .holds import LOCK_SECTIONS, expire_due
+from .rules import Granted, Limits, PriceState, Refused, SectionState, Usage, Wish
+
+CUSTOMER_LOCKS = 0x7156  # the class of the advisory locks that stand for customers
+
+# Names are read and limits are kept under the customer's lock: two processes cannot both see room for one more.
+_LOCK_CUSTOMERS = f"""
+SELECT customer.*, pg_advisory_xact_lock({CUSTOMER_LOCKS}, (customer.id % 2147483647)::int)
+  FROM (SELECT id, number, username, email, first_name, last_name
+          FROM accounts WHERE id = ANY($1::bigint[]) ORDER BY id OFFSET 0) customer"""
+
+# After the lock, in a statement (so a snapshot, and a clock) of its own: a cancelled event or a removed section that
+# committed while we waited is seen.
+_READ_SECTIONS = """
+WITH now AS MATERIALIZED (SELECT clock() AS at)
+SELECT now.at, section.id, section.event_id, event.title, section.name, section.description,
+       section.capacity - section.sold - section.held AS free, section.base_price_cents,
+       event.status = 'Cancelled' AS cancelled,
+       event.status = 'Listed' AND section.active
+           AND (section.sales_start IS NULL OR section.sales_start <= now.at)
+           AND (section.sales_end IS NULL OR section.sales_end > now.at) AS on_sale,
+       EXISTS (SELECT FROM order_items item
+                WHERE item.section_id = section.id AND item.held_until <= now.at) AS has_due,
+       (SELECT json_agg(json_build_array(price.id, price.price_cents, price.quantity - price.used))
+          FROM prices price
+         WHERE price.section_id = section.id AND price.removed_at IS NULL
+           AND (price.opens_at IS NULL OR price.opens_at <= now.at)
+           AND (price.closes_at IS NULL OR price.closes_at > now.at))::text AS prices
+  FROM now, sections section JOIN events event ON event.id = section.event_id
+ WHERE section.id = ANY($1::bigint[]) AND section.removed_at IS NULL AND event.removed_at IS NULL"""
+
+_COUNT_OPEN_ORDERS = """
+SELECT customer_id, count(*) AS open_orders FROM orders
+ WHERE customer_id = ANY($1::bigint[]) AND status = 'Placed' AND held_until > $2
+ GROUP BY customer_id"""
+
+_COUNT_TICKETS = """
+SELECT orders.customer_id, item.event_id, sum(item.quantity)::int AS tickets
+  FROM orders JOIN order_items item ON item.order_id = orders.id
+ WHERE orders.customer_id = ANY($1::bigint[]) AND item.event_id = ANY($2::bigint[])
+   AND (item.held_until > $3 OR (orders.status = 'Fulfilled' AND item.returned_at IS NULL))
+ GROUP BY orders.customer_id, item.event_id"""
+
+_WRITE = """
+WITH counted AS (
+    UPDATE sections section SET sold = section.sold + taken.sold, held = section.held + taken.held
+      FROM unnest($1::bigint[], $2::int[], $3::int[]) AS taken (id, sold, held)
+     WHERE section.id = taken.id),
+priced AS (
+    UPDATE prices price SET used = price.used + taken.used
+      FROM unnest($4::bigint[], $5::int[]) AS taken (id, used)
+     WHERE price.id = taken.id),
+placed AS (
+    INSERT INTO orders (id, number, customer_id, status, placed_at, held_until, subtotal_cents, fees_cents, currency)
+    SELECT id, number, customer_id, status, $6, held_until, subtotal_cents, fees_cents, $7
+      FROM unnest($8::bigint[], $9::text[], $10::bigint[], $11::text[], $12::timestamptz[], $13::bigint[],
+                  $14::bigint[])
+           AS new (id, number, customer_id, status, held_until, subtotal_cents, fees_cents)),
+itemised AS (
+    INSERT INTO order_items (id, order_id, event_id, section_id, price_id, number, quantity, price_cents, fee_cents,
+                             held_until)
+    SELECT * FROM unnest($15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[], $20::uuid[],
+                         $21::int[], $22::bigint[], $23::bigint[], $24::timestamptz[]))
+INSERT INTO tickets (id, serial, item_id, event_id, section_id, owner_id, status, issued_at, changed_at)
+SELECT id, serial, item_id, event_id, section_id, owner_id, 'Issued', $6, $6
+  FROM unnest($25::bigint[], $26::text[], $27::bigint[], $28::bigint[], $29::bigint[], $30::bigint[])
+       AS new (id, serial, item_id, event_id, section_id, owner_id)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A placed order with all that its answer says."""
+
+    granted: Granted
+    customer: ShortAccount
+    placed_at: datetime
+    held_until: datetime | None
+    item_numbers: tuple[UUID, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What orders are placed under: limits, fees by price in cents, hold time, currency."""
+
+    limits: Limits
+    fee: Callable[[int], int]
+    hold_seconds: int
+    currency: str
+
+
+async def place_orders(
+    db: Connection, wishes: Sequence[Wish], terms: Terms, new_id: Callable[[], int]
+) -> list[Placement | Refused]:
+    """Place what arrived together, in arrival order; each wish is placed or refused by itself.
+
+    Inside the caller's transaction. Raises what the database raises; then nothing is placed.
+    """
+    customers = await lock_customers(db, {wish.customer_id for wish in wishes})
+    now, sections = await lock_sections(db, {line[1] for wish in wishes for line in wish.lines})
+    usage = await _read_usage(db, wishes, sections, terms.limits, now)
+    decisions = rules.decide(wishes, sections, usage, terms.limits, terms.fee)
+    held_until = now + timedelta(seconds=terms.hold_seconds)
+    outcomes: list[Placement | Refused] = [
+        decision
+        if isinstance(decision, Refused)
+        else Placement(
+            decision,
+            customers[decision.wish.customer_id],
+            now,
+            None if decision.is_free else held_until,
+            tuple(uuid4() for _ in decision.lines),
+        )
+        for decision in decisions
+    ]
+    placements = [outcome for outcome in outcomes if isinstance(outcome, Placement)]
+    if placements:
+        await _write(db, placements, now, terms.currency, new_id)
+    return outcomes
+
+
+async def lock_customers(db: Connection, ids: set[int]) -> dict[int, ShortAccount]:
+    """The customers, each locked against its other orders until the transaction ends."""
+    return {row["id"]: build_short_account(row) for row in await db.fetch(_LOCK_CUSTOMERS, sorted(ids))}
+
+
+async def lock_sections(db: Connection, ids: set[int]) -> tuple[datetime, dict[int, SectionState]]:
+    """The moment after the locks were had, and the sections that exist as they are then; due holds are expired."""
+    ordered = sorted(ids)
+    await db.execute(LOCK_SECTIONS, ordered)
+    rows = await db.fetch(_READ_SECTIONS, ordered)
+    if any(row["has_due"] for row in rows):
+        await expire_due(db, ordered, rows[0]["at"])
+        rows = await db.fetch(_READ_SECTIONS, ordered)
+    now = rows[0]["at"] if rows else await db.fetchval("SELECT clock()")
+    return now, {row["id"]: _section_state(row) for row in rows}
+
+
+def _section_state(row: Row) -> SectionState:
+    prices = msgspec.json.decode(row["prices"]) if row["prices"] else []
+    return SectionState(
+        id=row["id"],
+        event_id=row["event_id"],
+        event_title=row["title"],
+        name=row["name"],
+        description=row["description"],
+        free=row["free"],
+        base_cents=row["base_price_cents"],
+        on_sale=row["on_sale"],
+        cancelled=row["cancelled"],
+        prices=[PriceState(*price) for price in prices],
+    )
+
+
+async def _read_usage(
+    db: Connection, wishes: Sequence[Wish], sections: dict[int, SectionState], limits: Limits, now: datetime
+) -> dict[int, Usage]:
+    usage = {wish.customer_id: Usage() for wish in wishes}
+    if any(section.base_cents for section in sections.values()):  # free orders are never open
+        for row in await db.fetch(_COUNT_OPEN_ORDERS, list(usage), now):
+            usage[row["customer_id"]].open_orders = row["open_orders"]
+    if limits.tickets_per_event:
+        events = list({section.event_id for section in sections.values()})
+        for row in await db.fetch(_COUNT_TICKETS, list(usage), events, now):
+            usage[row["customer_id"]].tickets[row["event_id"]] = row["tickets"]
+    return usage
+
+
+async def _write(
+    db: Connection, placements: Sequence[Placement], now: datetime, currency: str, new_id: Callable[[], int]
+) -> None:
+    """One statement for counters, orders, items and the tickets of free orders."""
+    sold: dict[int, int] = {}
+    held: dict[int, int] = {}
+    used: dict[int, int] = {}
+    orders: list[tuple[Any, ...]] = []
+    items: list[tuple[Any, ...]] = []
+    tickets: list[tuple[Any, ...]] = []
+    for placement in placements:
+        granted, wish = placement.granted, placement.granted.wish
+        status = rules.Status.FULFILLED if granted.is_free else rules.Status.PLACED
+        orders.append(
+            (
+                wish.order_id,
+                wish.number,
+                wish.customer_id,
+                status.value,
+                placement.held_until,
+                granted.subtotal_cents,
+                granted.fees_cents,
+            )
+        )
+        for line, number in zip(granted.lines, placement.item_numbers, strict=True):
+            item_id, section = new_id(), line.section
+            taken = sold if granted.is_free else held
+            taken[section.id] = taken.get(section.id, 0) + line.quantity
+            if line.price_id is not None:
+                used[line.price_id] = used.get(line.price_id, 0) + line.quantity
+            items.append(
+                (
+                    item_id,
+                    wish.order_id,
+                    section.event_id,
+                    section.id,
+                    line.price_id,
+                    number,
+                    line.quantity,
+                    line.price_cents,
+                    line.fee_cents,
+                    placement.held_until,
+                )
+            )
+            if granted.is_free:
+                tickets += [
+                    (
+                        new_id(),
+                        new_serial(section.event_title, section.name),
+                        item_id,
+                        section.event_id,
+                        section.id,
+                        wish.customer_id,
+                    )
+                    for _ in range(line.quantity)
+                ]
+    touched = list(sold.keys() | held.keys())
+    await db.execute(
+        _WRITE,
+        touched,
+        [sold.get(section, 0) for section in touched],
+        [held.get(section, 0) for section in touched],
+        list(used),
+        list(used.values()),
+        now,
+        currency,
+        *_columns(orders, 7),
+        *_columns(items, 10),
+        *_columns(tickets, 6),
+    )
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    """Rows as one array per column, for `unnest`."""
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]

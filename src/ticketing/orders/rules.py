@@ -1,0 +1,198 @@
+"""Pure decisions about orders: who gets places, at which price, and what may still become of an order."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum, StrEnum
+
+
+class Status(StrEnum):
+    """What became of an order."""
+
+    PLACED = "Placed"
+    TIMED_OUT = "Timed Out"
+    CANCELLED = "Cancelled"
+    FULFILLED = "Fulfilled"
+    REFUNDED = "Refunded"
+    VOIDED = "Voided"
+
+
+class Reason(Enum):
+    """Why an order was not placed."""
+
+    UNKNOWN_SECTION = "unknown section"
+    NOT_AVAILABLE = "not enough left, not on sale, or not listed"
+    LIMIT = "limit of tickets or open orders"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody asks for: section ids (with the event each is said to be of) and quantities above zero.
+
+    The id and the number are given before anything is written, so that a batch whose commit went unheard can be
+    found again instead of being placed twice. `privileged` is an administrator's order: drafts and closed sales too.
+    """
+
+    order_id: int
+    number: str
+    customer_id: int
+    lines: tuple[tuple[int, int, int], ...]
+    privileged: bool = False
+
+
+@dataclass(slots=True)
+class PriceState:
+    """A timed or limited price as it stands: `left` is None when unlimited."""
+
+    id: int
+    cents: int
+    left: int | None
+
+
+@dataclass(slots=True)
+class SectionState:
+    """A locked section: what it holds, and the prices now open (the base price is always)."""
+
+    id: int
+    event_id: int
+    event_title: str
+    name: str
+    description: str
+    free: int
+    base_cents: int
+    on_sale: bool
+    cancelled: bool
+    prices: list[PriceState]
+
+
+@dataclass(slots=True)
+class Usage:
+    """What a customer already has: open orders, and live or held tickets per event."""
+
+    open_orders: int = 0
+    tickets: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one customer may have; 0 tickets per event is no limit."""
+
+    open_orders: int
+    tickets_per_event: int
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A granted line: so many places of a section, at a price per place."""
+
+    section: SectionState
+    quantity: int
+    price_id: int | None
+    price_cents: int
+    fee_cents: int
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """An order that is placed; free ones are fulfilled at once."""
+
+    wish: Wish
+    lines: tuple[Line, ...]
+    subtotal_cents: int
+    fees_cents: int
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing has to be paid."""
+        return self.subtotal_cents + self.fees_cents == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An order that is not placed."""
+
+    wish: Wish
+    reason: Reason
+
+
+def decide(
+    wishes: Sequence[Wish],
+    sections: Mapping[int, SectionState],
+    usage: Mapping[int, Usage],
+    limits: Limits,
+    fee: Callable[[int], int],
+) -> list[Granted | Refused]:
+    """Who gets places, in arrival order; each wish is granted whole or refused, without regard to its neighbours.
+
+    `sections` and `usage` are used up on the way: what one wish got, the next cannot have.
+    """
+    return [_decide_one(wish, sections, usage, limits, fee) for wish in wishes]
+
+
+def _decide_one(
+    wish: Wish,
+    sections: Mapping[int, SectionState],
+    usage: Mapping[int, Usage],
+    limits: Limits,
+    fee: Callable[[int], int],
+) -> Granted | Refused:
+    lines = []
+    for event_id, section_id, quantity in wish.lines:
+        section = sections.get(section_id)
+        if section is None or section.event_id != event_id:
+            return Refused(wish, Reason.UNKNOWN_SECTION)
+        if section.free < quantity or section.cancelled or not (section.on_sale or wish.privileged):
+            return Refused(wish, Reason.NOT_AVAILABLE)
+        price = price_for(section, quantity)
+        cents = section.base_cents if price is None else price.cents
+        lines.append(Line(section, quantity, price.id if price else None, cents, fee(cents)))
+    granted = Granted(
+        wish,
+        tuple(lines),
+        sum(line.price_cents * line.quantity for line in lines),
+        sum(line.fee_cents * line.quantity for line in lines),
+    )
+    if _passes_limits(granted, usage[wish.customer_id], limits):
+        _take(granted, usage[wish.customer_id])
+        return granted
+    return Refused(wish, Reason.LIMIT)
+
+
+def price_for(section: SectionState, quantity: int) -> PriceState | None:
+    """The lowest open price that has enough left for the whole line; None for the base price."""
+    open_prices = [
+        price
+        for price in section.prices
+        if price.cents < section.base_cents and (price.left is None or price.left >= quantity)
+    ]
+    return min(open_prices, key=lambda price: price.cents, default=None)
+
+
+def _passes_limits(granted: Granted, usage: Usage, limits: Limits) -> bool:
+    if not granted.is_free and usage.open_orders >= limits.open_orders:
+        return False
+    if limits.tickets_per_event:
+        wanted: dict[int, int] = {}
+        for line in granted.lines:
+            wanted[line.section.event_id] = wanted.get(line.section.event_id, 0) + line.quantity
+        return all(usage.tickets.get(event, 0) + n <= limits.tickets_per_event for event, n in wanted.items())
+    return True
+
+
+def _take(granted: Granted, usage: Usage) -> None:
+    if not granted.is_free:
+        usage.open_orders += 1
+    for line in granted.lines:
+        line.section.free -= line.quantity
+        event = line.section.event_id
+        usage.tickets[event] = usage.tickets.get(event, 0) + line.quantity
+        for price in line.section.prices:
+            if price.id == line.price_id and price.left is not None:
+                price.left -= line.quantity
+
+
+def status_now(stored: str, held_until: datetime | None, now: datetime) -> Status:
+    """The status for every reader: a placed order whose hold has ended is timed out, tidied or not."""
+    if stored == Status.PLACED and held_until is not None and held_until <= now:
+        return Status.TIMED_OUT
+    return Status(stored)

@@ -1,0 +1,110 @@
+"""The keeper of the workers: Granian's main process, started by the supervisor as `python -m` of this module.
+
+It loads the application while the database is still starting, waits for one line of JSON on its standard input
+(`Work`), then forks the workers. They have everything loaded and share its memory.
+"""
+
+import gc
+import json
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from granian.constants import Interfaces, Loops
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server import Server
+
+DRAIN_SECONDS = 15  # clients give up after 10
+IDLE_SECONDS = 75  # clients keep idle connections for 5 to 60 s; whoever closes first must not be us
+CONNECTIONS = 4096  # per worker; idle ones count, so this is no bound on work (the pool is)
+BACKLOG = 2048
+ORPHAN_PROBE_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the supervisor tells the keeper: where to listen, how many workers, their environment."""
+
+    address: str
+    port: int
+    workers: int
+    environment: dict[str, str]
+
+    def line(self) -> bytes:
+        """As it travels."""
+        return json.dumps(asdict(self)).encode() + b"\n"
+
+
+def main() -> None:
+    """Keep workers until told to stop, or until the supervisor is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to hear
+    import ticketing.app  # noqa: F401 - loaded before the fork
+
+    line = sys.stdin.buffer.readline()
+    if not line:
+        return
+    work = Work(**json.loads(line))
+    os.environ.update(work.environment)
+    threading.Thread(target=_end_with_supervisor, name="supervisor-watch", daemon=True).start()
+    gc.collect()
+    gc.freeze()  # what is loaded stays shared with the workers
+    Server(
+        "ticketing.app:app",
+        address=work.address,
+        port=work.port,
+        interface=Interfaces.ASGI,
+        workers=work.workers,
+        loop=Loops.uvloop,
+        websockets=False,
+        backlog=BACKLOG,
+        backpressure=CONNECTIONS,
+        http1_settings=HTTP1Settings(header_read_timeout=IDLE_SECONDS * 1000),
+        log_level=LogLevels.error,
+        respawn_failed_workers=True,
+        workers_kill_timeout=DRAIN_SECONDS,
+    ).serve(target_loader=load, wrap_loader=False)
+
+
+def load() -> Any:
+    """The application, in a worker that has just begun."""
+    _raise_open_files()
+    keeper = os.getppid()
+    threading.Thread(target=_end_with_keeper, args=(keeper,), name="keeper-watch", daemon=True).start()
+    from ticketing.app import app
+
+    return app
+
+
+def _raise_open_files() -> None:
+    """Allow as many connections as the system lets us; the usual 1024 files are too few."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * CONNECTIONS
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def _end_with_supervisor() -> None:
+    """End in order when the supervisor is gone, however it went: the other end of our standard input is its."""
+    while sys.stdin.buffer.read(1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _end_with_keeper(keeper: int) -> None:
+    """End in order when the keeper was killed: nobody else would tell us to."""
+    while os.getppid() == keeper:
+        time.sleep(ORPHAN_PROBE_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(DRAIN_SECONDS)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

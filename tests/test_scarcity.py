@@ -1,0 +1,140 @@
+"""A section never holds more than its capacity: crowds at the front door of two workers."""
+
+import asyncio
+import os
+import random
+import secrets
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import asyncpg
+import httpx
+import pytest
+from conftest import NEW_IDS, scratch_database
+from serving import serve
+
+from bench.seed import Seeded, seed
+from ticketing.kit.vault import hash_key
+
+HEAVY = os.environ.get("TICKETING_HEAVY") == "1"
+ROUNDS = 10 if HEAVY else 3
+BUYERS = 300
+PLACES = 40
+
+
+@pytest.fixture(scope="module")
+async def dsn(postgres: str) -> AsyncIterator[str]:
+    async with scratch_database(postgres) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="module")
+async def db(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(dsn)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture(scope="module")
+async def keys(db: asyncpg.Connection) -> list[str]:
+    """The keys of 300 customers."""
+    return await open_sessions(db, BUYERS)
+
+
+async def open_sessions(db: asyncpg.Connection, count: int) -> list[str]:
+    keys = [secrets.token_hex(16) for _ in range(count)]
+    accounts = [NEW_IDS.new() for _ in keys]
+    await db.execute(
+        """INSERT INTO accounts (id, number, username, email, password_hash, role, created_at)
+           SELECT id, name, name, name || '@example.com', '', 'customer', clock()
+             FROM unnest($1::bigint[], $2::text[]) AS new (id, name)""",
+        accounts,
+        [f"BU-{secrets.token_hex(4).upper()}" for _ in keys],
+    )
+    await db.execute(
+        """INSERT INTO sessions (id, account_id, key_hash, ip, agent, started_at)
+           SELECT account_id, account_id, key_hash, '', '', clock()
+             FROM unnest($1::bigint[], $2::bytea[]) AS new (account_id, key_hash)""",
+        accounts,
+        [hash_key(key) for key in keys],
+    )
+    return keys
+
+
+async def order(client: httpx.AsyncClient, key: str, items: dict[str, int]) -> int:
+    headers = {"X-API-Key": key, "X-Client-Version": "3.0.0"}
+    return (await client.post("/v3/orders", json={"items": items}, headers=headers)).status_code
+
+
+def crowd(url: str, connections: int = BUYERS) -> httpx.AsyncClient:
+    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+    return httpx.AsyncClient(base_url=url, limits=limits, timeout=30)
+
+
+async def set_stage(dsn: str, db: asyncpg.Connection, places: int, *, sections: int = 1) -> Seeded:
+    stage = await seed(dsn, sections=sections)
+    await db.execute("UPDATE sections SET capacity = $2 WHERE event_id = $1", stage.event, places)
+    return stage
+
+
+async def count_sold(db: asyncpg.Connection, event: int) -> tuple[int, int]:
+    """By the counters, and by the tickets."""
+    row = await db.fetchrow(
+        "SELECT (SELECT sum(sold + held)::int FROM sections WHERE event_id = $1),"
+        " (SELECT count(*)::int FROM tickets WHERE event_id = $1)",
+        event,
+    )
+    assert row is not None
+    return row[0], row[1]
+
+
+async def test_three_hundred_buyers_get_forty_tickets_between_them(
+    dsn: str, db: asyncpg.Connection, keys: list[str]
+) -> None:
+    async with serve(dsn, workers=2, environment={"TICKETING_RATE_LIMITS": "off"}) as url, crowd(url) as client:
+        for _ in range(ROUNDS):
+            stage = await set_stage(dsn, db, PLACES)
+            items = {f"/events/{stage.event}/sections/{stage.sections[0]}": 1}
+            answers = Counter(await asyncio.gather(*(order(client, key, items) for key in keys)))
+            assert answers == {201: PLACES, 400: BUYERS - PLACES}
+            assert await count_sold(db, stage.event) == (PLACES, PLACES)
+
+
+async def test_the_crowd_would_notice_a_missing_guard(postgres: str) -> None:
+    async with scratch_database(postgres) as dsn:
+        db = await asyncpg.connect(dsn)
+        await db.execute("ALTER TABLE sections DROP CONSTRAINT never_oversold")
+        keys = await open_sessions(db, BUYERS)
+        off = {"TICKETING_RATE_LIMITS": "off"}
+        async with serve(dsn, workers=2, environment=off, target="unguarded:app") as url, crowd(url) as client:
+            oversold = 0
+            for _ in range(5):
+                stage = await set_stage(dsn, db, PLACES)
+                items = {f"/events/{stage.event}/sections/{stage.sections[0]}": 1}
+                await asyncio.gather(*(order(client, key, items) for key in keys))
+                oversold += (await count_sold(db, stage.event))[1] > PLACES
+        await db.close()
+        assert oversold > 0
+
+
+async def test_orders_over_several_sections_in_any_order_never_deadlock(
+    dsn: str, db: asyncpg.Connection, keys: list[str]
+) -> None:
+    stages = [await set_stage(dsn, db, 25, sections=4) for _ in range(3)]
+    sections = [f"/events/{stage.event}/sections/{section}" for stage in stages for section in stage.sections]
+    draw = random.Random(7)
+    wishes = [
+        (draw.choice(keys), {uri: draw.randint(1, 2) for uri in draw.sample(sections, draw.randint(2, 6))})
+        for _ in range(1000 if HEAVY else 300)
+    ]
+    async with (
+        serve(dsn, workers=2, environment={"TICKETING_RATE_LIMITS": "off"}) as url,
+        crowd(url, 100) as client,
+    ):
+        answers = Counter(await asyncio.gather(*(order(client, key, items) for key, items in wishes)))
+    assert set(answers) <= {201, 400}
+    assert answers[201] > 0
+    for stage in stages:
+        sold, tickets = await count_sold(db, stage.event)
+        assert sold == tickets <= 25 * 4
+    assert await db.fetchval("SELECT bool_and(sold <= capacity) FROM sections")
