@@ -7,8 +7,8 @@ import os
 from typing import Any
 
 import msgspec
-from ticketing.events.queries import EVENT_BY_ID
 
+from ticketing.events.presenting import COLUMNS, SOURCE
 from ticketing.kit.database import Database
 from ticketing.orders.intake import new_number
 from ticketing.orders.placing import Placement, Terms, place_orders
@@ -16,6 +16,7 @@ from ticketing.orders.rules import Limits, Wish
 
 DATABASE = Database(os.environ["DATABASE_URL"], pool_size=12)
 TERMS = Terms(Limits(50, 0), lambda cents: 0, 900, "USD")
+EVENT_BY_ID = f"SELECT {COLUMNS} FROM {SOURCE} WHERE event.id = $1 AND event.removed_at IS NULL"
 EVENT = int(os.environ.get("BENCH_EVENT", "0"))
 CUSTOMER = int(os.environ.get("BENCH_CUSTOMER", "0"))
 

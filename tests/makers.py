@@ -47,6 +47,55 @@ async def make_host(person: Client, **members: Any) -> dict[str, Any]:
     return await _made(person, "/hosts", usual, members)
 
 
+async def make_event(
+    person: Client, administrator: Client, host: dict[str, Any] | None = None, **members: Any
+) -> dict[str, Any]:
+    """A draft of a host that this person administers, at a venue and in a category of its own."""
+    host = host or await make_host(person)
+    usual = {
+        "host": id_of(host),
+        "type": "Standard",
+        "title": unique("Dawn of the Seven"),
+        "description": "World premier of the long awaited film",
+        "subcategory": "Jazz",
+        "public": True,
+        "start": "2034-06-07T20:00",
+        "end": "2034-06-07T23:00",
+    }
+    if "venue" not in members:
+        usual["venue"] = (await make_venue(administrator))["self"]
+    if "category" not in members:
+        usual["category"] = (await make_category(administrator))["self"]
+    return await _made(person, "/events", usual, members)
+
+
+async def make_section(person: Client, event: dict[str, Any], **members: Any) -> dict[str, Any]:
+    """A free section of ten places, on sale; `section_uri` tells its full URI."""
+    usual = {
+        "name": unique("Floor"),
+        "description": "Standing",
+        "basePrice": 0,
+        "salesStart": "2024-01-01T00:00",
+        "salesEnd": "2034-06-07T19:00",
+        "capacity": 10,
+    }
+    return await _made(person, f"{event['self']}/sections", usual, members)
+
+
+def section_uri(event: dict[str, Any], section: dict[str, Any]) -> str:
+    """The full URI of a section, as orders and tickets name it."""
+    return f"{event['self']}{section['self']}"
+
+
+async def list_event(administrator: Client, event: dict[str, Any]) -> dict[str, Any]:
+    """Submit and approve a draft; the event as it is then."""
+    submission = await _made(administrator, f"{event['self']}/submissions", {}, {})
+    approved = await administrator.delete(submission["self"], approved="true")
+    assert approved.status == 200, approved.body
+    listed: dict[str, Any] = (await administrator.get(event["self"])).body
+    return listed
+
+
 def id_of(thing: dict[str, Any]) -> str:
     """The bare id of a thing."""
     return str(thing["self"]).rsplit("/", 1)[1]

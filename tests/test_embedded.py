@@ -45,7 +45,7 @@ def can_mount() -> bool:
         try:
             mount_small_disk(Path(place), "1m")
         except (OSError, subprocess.CalledProcessError):
-            print("No small disk can be mounted here: the tests of full disks are left out.", file=sys.stderr)
+            sys.stderr.write("No small disk can be mounted here: the tests of full disks are left out.\n")
             return False
         subprocess.run(["umount", place], check=True)
         return True

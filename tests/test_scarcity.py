@@ -1,19 +1,23 @@
 """A section never holds more than its capacity: crowds at the front door of two workers."""
 
 import asyncio
+import contextlib
 import os
 import random
 import secrets
+import socket
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import asyncpg
 import httpx
 import pytest
-from conftest import NEW_IDS, scratch_database
-from serving import serve
-
 from bench.seed import Seeded, seed
+
+from conftest import NEW_IDS, scratch_database
+from serving import SECRET, clean_environment, serve
 from ticketing.kit.vault import hash_key
 
 HEAVY = os.environ.get("TICKETING_HEAVY") == "1"
@@ -91,7 +95,7 @@ async def count_sold(db: asyncpg.Connection, event: int) -> tuple[int, int]:
 async def test_three_hundred_buyers_get_forty_tickets_between_them(
     dsn: str, db: asyncpg.Connection, keys: list[str]
 ) -> None:
-    async with serve(dsn, workers=2, environment={"TICKETING_RATE_LIMITS": "off"}) as url, crowd(url) as client:
+    async with serve(dsn, workers=2) as url, crowd(url) as client:
         for _ in range(ROUNDS):
             stage = await set_stage(dsn, db, PLACES)
             items = {f"/events/{stage.event}/sections/{stage.sections[0]}": 1}
@@ -100,13 +104,45 @@ async def test_three_hundred_buyers_get_forty_tickets_between_them(
             assert await count_sold(db, stage.event) == (PLACES, PLACES)
 
 
+@contextlib.asynccontextmanager
+async def serve_unguarded(dsn: str) -> AsyncIterator[str]:
+    """Two workers of the application without its guard."""
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "granian", "--interface", "asgi", "--workers", "2", "--port", str(port), "--no-ws"),
+        *("--log-level", "error", "--no-access-log", "unguarded:app"),
+        env=clean_environment()
+        | {"DATABASE_URL": dsn, "TICKETING_SECRET": SECRET, "TICKETING_RATE_LIMITS": "off"}
+        | {"PYTHONPATH": str(Path(__file__).parent)},
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        async with httpx.AsyncClient() as client:
+            while True:
+                with contextlib.suppress(httpx.TransportError):
+                    await client.get(f"{url}/health/live")
+                    break
+                await asyncio.sleep(0.1)
+        yield url
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 async def test_the_crowd_would_notice_a_missing_guard(postgres: str) -> None:
     async with scratch_database(postgres) as dsn:
         db = await asyncpg.connect(dsn)
         await db.execute("ALTER TABLE sections DROP CONSTRAINT never_oversold")
         keys = await open_sessions(db, BUYERS)
-        off = {"TICKETING_RATE_LIMITS": "off"}
-        async with serve(dsn, workers=2, environment=off, target="unguarded:app") as url, crowd(url) as client:
+        async with serve_unguarded(dsn) as url, crowd(url) as client:
             oversold = 0
             for _ in range(5):
                 stage = await set_stage(dsn, db, PLACES)
@@ -128,7 +164,7 @@ async def test_orders_over_several_sections_in_any_order_never_deadlock(
         for _ in range(1000 if HEAVY else 300)
     ]
     async with (
-        serve(dsn, workers=2, environment={"TICKETING_RATE_LIMITS": "off"}) as url,
+        serve(dsn, workers=2) as url,
         crowd(url, 100) as client,
     ):
         answers = Counter(await asyncio.gather(*(order(client, key, items) for key, items in wishes)))

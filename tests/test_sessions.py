@@ -1,19 +1,24 @@
 """Sessions: starting, continuing and ending them, and what remains to be seen of them."""
 
 import asyncio
+import dataclasses
 import re
 import threading
+from collections.abc import AsyncIterator
 
 import asyncpg
+import httpx
 import pytest
 from argon2 import PasswordHasher
 
-from conftest import PASSWORD, Client, MakePerson
+from conftest import PASSWORD, Answer, Client, MakePerson
 from makers import register
 from ticketing.accounts.actions import set_password
 from ticketing.accounts.passwords import Passwords, hash_password, is_outdated, is_right
+from ticketing.app import build_app
 from ticketing.kit.errors import Busy
 from ticketing.kit.vault import hash_key
+from ticketing.settings import Settings
 
 RESTRICTED = {"message": "You are restricted from accessing this resource."}
 UNAUTHENTICATED = {"message": "Your request could not be authenticated."}
@@ -141,6 +146,37 @@ async def test_the_history_tells_when_and_from_where(public: Client, bob: Client
     assert (await marvin.get(f"/accounts/{marvin.number}/sessions", page=2)).error == (
         "The specified page does not exist for the given records per page"
     )
+
+
+# Guessing
+
+
+@pytest.fixture
+async def strict(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """A server that bears two wrong passwords."""
+    edge = build_app(dataclasses.replace(settings, rate_limits="on", wrong_passwords=2))
+    transport = httpx.ASGITransport(app=edge, raise_app_exceptions=False)
+    async with (
+        edge.app.router.lifespan_context(edge.app),
+        httpx.AsyncClient(transport=transport, base_url="http://tickets.test") as client,
+    ):
+        yield client
+
+
+async def test_guesses_are_counted_and_a_right_password_makes_up_for_them(
+    strict: httpx.AsyncClient, public: Client
+) -> None:
+    marvin = await register(public)
+    door = Client(strict, public.key)
+
+    async def knock(password: str) -> Answer:
+        return await door.post("/sessions", identification=marvin.email, password=password)
+
+    assert [(await knock(word)).status for word in ("x", PASSWORD, "x", "x")] == [401, 201, 401, 401]
+    shut = await knock(PASSWORD)
+    assert shut.status == 429
+    assert shut.error == f"Too many requests. Please try again in {shut.headers['Retry-After']} seconds."
+    assert (await door.post("/sessions", identification="nobody at all", password="x")).status == 404
 
 
 # Passwords

@@ -3,14 +3,13 @@
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from importlib.metadata import version
-from itertools import groupby
 from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import BaseRoute, Route
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from . import health, pages
 from .accounts import routes as accounts
@@ -23,11 +22,13 @@ from .events import routes as events
 from .events import section_routes as sections
 from .hosts import routes as hosts
 from .kit.database import Database
-from .kit.errors import UnknownEndpoint
+from .kit.errors import WrongMethod
 from .kit.logs import configure_logs
 from .kit.openapi import describe
-from .kit.operations import Edge, Endpoint, Operation, Reply, Services, send_reply
+from .kit.operations import Operation, Services
+from .kit.protocol import CRASH, Edge, Endpoint, Paths, unknown_endpoint
 from .kit.vault import Vault
+from .media import Pictures
 from .orders import routes as orders
 from .orders.intake import build_intake
 from .regions import routes as regions
@@ -41,7 +42,6 @@ from .submissions import routes as submissions
 from .tickets import routes as tickets
 from .venues import routes as venues
 
-# The busiest first: routes are tried in this order.
 OPERATIONS: Sequence[Operation] = [
     *events.operations.all,
     *orders.operations.all,
@@ -64,10 +64,10 @@ OPERATIONS: Sequence[Operation] = [
 def build_app(settings: Settings) -> Edge:
     """The ASGI application."""
     database = Database(settings.database_url, pool_size=settings.pool_size)
-    keys = Keys(database)
-    passwords = Passwords()
-    services = Services(settings, database, keys, passwords, Vault(settings.secret), build_intake(database, settings))
-    gatekeeper = KeyGatekeeper(keys)
+    keys, vault = Keys(database), Vault(settings.secret)
+    passwords, pictures = Passwords(), Pictures()
+    services = Services(settings, database, keys, passwords, pictures, vault, build_intake(database, settings))
+    gatekeeper = KeyGatekeeper(settings, database, vault, keys)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -76,55 +76,58 @@ def build_app(settings: Settings) -> Edge:
             yield
         finally:
             passwords.close()
+            pictures.close()
             await database.close()
 
-    routes: list[BaseRoute] = [
-        Route(f"/v3{path}", Endpoint(list(group), services, gatekeeper, settings.minimum_client_version))
-        for path, group in groupby(sorted_by_path(OPERATIONS), key=lambda operation: operation.path)
+    by_path: dict[str, list[Operation]] = {}
+    for operation in OPERATIONS:
+        by_path.setdefault(operation.path, []).append(operation)
+    endpoints = [
+        (path, Endpoint(operations, services, gatekeeper, settings.minimum_client_version))
+        for path, operations in by_path.items()
     ]
-    description = msgspec.json.encode(describe(OPERATIONS, MAY_CALL, version("ticketing")))
-    routes += pages.routes(description, services)
-    routes += health.routes(services)
-    starlette = Starlette(routes=routes, lifespan=lifespan, middleware=_cors(settings))
-    starlette.router.redirect_slashes = False
-    starlette.router.default = _unknown_endpoint
-    return Edge(starlette)
+    beside = Starlette(
+        routes=[*pages.routes(description(), services), *health.routes(services)],
+        lifespan=lifespan,
+        exception_handlers={405: _wrong_method, Exception: _crash},
+    )
+    beside.router.redirect_slashes = False
+    beside.router.default = unknown_endpoint(gatekeeper)
+    return Edge(beside, front=Paths("/v3", endpoints, otherwise=beside), wrap=lambda app: _allow_origins(app, settings))
 
 
-def sorted_by_path(operations: Sequence[Operation]) -> list[Operation]:
-    """The operations of one path side by side, paths in order of first appearance, fixed segments before any."""
-    paths = list(dict.fromkeys(operation.path for operation in operations))
-    return sorted(operations, key=lambda operation: paths.index(operation.path))
+def description() -> bytes:
+    """The OpenAPI description of the API, as JSON."""
+    return msgspec.json.encode(describe(OPERATIONS, MAY_CALL, version("ticketing")))
 
 
-def _cors(settings: Settings) -> list[Middleware]:
+def _allow_origins(app: Any, settings: Settings) -> Any:
+    """The application as browsers of the settings' origins may call it."""
     if not settings.cors_origins:
-        return []
-    origins = [origin.strip() for origin in settings.cors_origins.split(",")]
-    return [
-        Middleware(
-            CORSMiddleware,
-            allow_origins=origins,
-            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Content-Type", "X-API-Key", "X-Client-Version", "Idempotency-Key"],
-            expose_headers=[
-                "X-Request-ID",
-                "Retry-After",
-                "RateLimit-Limit",
-                "RateLimit-Remaining",
-                "RateLimit-Reset",
-            ],
-        )
-    ]
+        return app
+    return CORSMiddleware(
+        app,
+        allow_origins=[origin.strip() for origin in settings.cors_origins.split(",")],
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=["Content-Type", "X-API-Key", "X-Client-Version", "Idempotency-Key"],
+        expose_headers=[
+            "X-Request-ID",
+            "Retry-After",
+            "RateLimit-Limit",
+            "RateLimit-Remaining",
+            "RateLimit-Reset",
+            "Idempotency-Replayed",
+        ],
+    )
 
 
-async def _unknown_endpoint(scope: Any, receive: Any, send: Any) -> None:
-    if scope["type"] != "http":
-        return
-    raw = scope.get("raw_path") or scope["path"].encode()
-    path = raw.split(b"?")[0].decode("ascii", "replace")
-    refusal = UnknownEndpoint(path.removeprefix("/v3") or "/")
-    await send_reply(send, Reply(refusal.body(), refusal.status), scope)
+async def _wrong_method(_request: Request, error: Exception) -> Response:
+    headers = dict(getattr(error, "headers", None) or {})
+    return JSONResponse(WrongMethod().body(), 405, headers)
+
+
+async def _crash(_request: Request, _error: Exception) -> Response:
+    return JSONResponse(CRASH, 500)
 
 
 _app: Edge | None = None

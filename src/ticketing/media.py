@@ -1,7 +1,35 @@
-"""Where images are served, and serving them."""
+"""Where images are served, and serving them.
 
-from .kit.operations import Call
+Images are meant to be public: every URL that an answer carries serves one to whoever asks, without a key, since
+browsers and mail programs fetch them. That includes what was uploaded for a draft, to whoever knows or guesses its id.
+A draft's title is kept: it stands on the picture of events that are listed only.
+"""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+
+import asyncpg
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from .countries import flags
+from .kit import ids
+from .kit.database import Connection, Database
+from .kit.errors import Busy, NotFound, Refusal
+from .kit.media import Kind, Picture, decode_upload, placeholder
+from .kit.operations import Call, Services
+from .kit.threads import BoundedThreads
 from .settings import Settings
+
+DRAWING_THREADS = 2  # each may hold 100 MB while it decodes the largest picture we take
+DRAWINGS_WAITING = 16
+DRAWING_SECONDS = 5.0
+PLACEHOLDERS_KEPT = 128  # of at most 40 KB
+
+FLAG_HEADERS = {"Cache-Control": "public, max-age=86400", "X-Content-Type-Options": "nosniff"}
+EVENT_HEADERS = {"Cache-Control": "public, max-age=60", "X-Content-Type-Options": "nosniff"}
 
 
 def media_url(call: Call) -> str:
@@ -10,3 +38,130 @@ def media_url(call: Call) -> str:
     if configured:
         return configured.rstrip("/")
     return f"{call.scope['scheme']}://{call.header('host') or 'localhost'}/media"
+
+
+async def read_upload(call: Call, value: object, kind: Kind) -> Picture:
+    """The picture in a data URL, verified and written anew; before any transaction, since it takes up to a second.
+
+    Raises PictureError (kit.media) for anything that is not one, Busy when too many wait.
+    """
+    return await call.the(Pictures).decode(value, kind)
+
+
+async def store_upload(db: Connection, event_id: int, kind: Kind, picture: Picture) -> None:
+    """Keep the picture of an event in place of the one before."""
+    await db.execute(
+        "INSERT INTO event_images (event_id, kind, content_type, etag, content) VALUES ($1, $2, $3, $4, $5)"
+        " ON CONFLICT (event_id, kind) DO UPDATE SET content_type = $3, etag = $4, content = $5",
+        event_id,
+        kind,
+        picture.content_type,
+        picture.etag,
+        picture.body,
+    )
+
+
+async def remove_upload(db: Connection, event_id: int, kind: Kind) -> None:
+    """Go back to the picture we draw."""
+    await db.execute("DELETE FROM event_images WHERE event_id = $1 AND kind = $2", event_id, kind)
+
+
+class Pictures:
+    """The threads on which a process draws and decodes, and what it drew lately."""
+
+    def __init__(self) -> None:
+        self._threads = BoundedThreads(
+            "pictures", threads=DRAWING_THREADS, waiting=DRAWINGS_WAITING, seconds=DRAWING_SECONDS
+        )
+        self._drawn: OrderedDict[tuple[Kind, str, str], Picture] = OrderedDict()
+
+    async def decode(self, value: object, kind: Kind) -> Picture:
+        """The picture in a data URL. Raises PictureError, Busy."""
+        return await self._threads.run(lambda: decode_upload(value, kind=kind))
+
+    async def draw(self, kind: Kind, seed: str, title: str) -> Picture:
+        """The picture of an event that has none. Raises Busy."""
+        wanted = (kind, seed, title)
+        if drawn := self._drawn.get(wanted):
+            self._drawn.move_to_end(wanted)
+            return drawn
+        drawn = await self._threads.run(lambda: placeholder(kind, seed, title))
+        self._drawn[wanted] = drawn
+        if len(self._drawn) > PLACEHOLDERS_KEPT:
+            self._drawn.popitem(last=False)
+        return drawn
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._threads.close()
+
+
+# --- serving
+
+
+def routes(services: Services) -> list[BaseRoute]:
+    """`/media/{country}.png`, `/media/banner/{event}`, `/media/thumbnail/{event}`."""
+
+    def of_events(kind: Kind) -> Callable[[Request], Awaitable[Response]]:
+        async def serve(request: Request) -> Response:
+            try:
+                return await _event_picture(services, request, kind)
+            except Refusal as refusal:
+                return JSONResponse(refusal.body(), refusal.status, refusal.headers)
+
+        return serve
+
+    return [
+        Route("/media/banner/{event}", of_events("banner")),
+        Route("/media/thumbnail/{event}", of_events("thumbnail")),
+        Route("/media/{name}", _flag),
+    ]
+
+
+async def _flag(request: Request) -> Response:
+    body = flags.icon(request.path_params["name"])
+    if body is None:
+        return JSONResponse(NotFound().body(), 404)
+    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    return _answer(request, Picture(body, flags.CONTENT_TYPE, etag), FLAG_HEADERS)
+
+
+_FIND = """
+SELECT CASE WHEN event.status = 'Listed' THEN event.title ELSE '' END AS title,
+       image.content_type, image.etag, CASE WHEN image.etag = $3 THEN ''::bytea ELSE image.content END AS content
+  FROM events event LEFT JOIN event_images image ON image.event_id = event.id AND image.kind = $2
+ WHERE event.id = $1 AND event.removed_at IS NULL
+"""
+
+
+async def _event_picture(services: Services, request: Request, kind: Kind) -> Response:
+    event_id = ids.parse(request.path_params["event"])
+    known = _known(request)
+    try:
+        async with services.the(Database).reading() as db:
+            row = await db.fetchrow(_FIND, event_id, kind, known)
+    except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError):
+        raise Busy(2) from None
+    if row is None:
+        raise NotFound
+    if row["etag"] is not None:
+        picture = Picture(row["content"], row["content_type"], row["etag"])
+    else:
+        picture = await services.the(Pictures).draw(kind, str(event_id), row["title"])
+    return _answer(request, picture, EVENT_HEADERS)
+
+
+def _answer(request: Request, picture: Picture, headers: dict[str, str]) -> Response:
+    headers = {**headers, "ETag": picture.etag}
+    if _known(request) == picture.etag:
+        return Response(status_code=304, headers=headers)
+    if request.method == "HEAD":
+        headers["Content-Length"] = str(len(picture.body))
+        return Response(headers=headers, media_type=picture.content_type)
+    return Response(picture.body, headers=headers, media_type=picture.content_type)
+
+
+def _known(request: Request) -> str:
+    """The entity tag of the copy the client has; browsers send one."""
+    sent = request.headers.get("if-none-match", "").removeprefix("W/")
+    return sent if len(sent) < 100 and "\x00" not in sent else ""

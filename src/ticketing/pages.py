@@ -6,12 +6,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from . import media
 from .docs import page
 from .kit.operations import Services
 
 
 def routes(description: bytes, services: Services) -> list[BaseRoute]:
-    """`/`, `/docs`, `/docs/assets/...`, `/v3/openapi.json`."""
+    """`/`, `/docs`, `/docs/assets/...`, `/media/...`, `/v3/openapi.json`."""
 
     async def openapi(_request: Request) -> Response:
         return Response(description, media_type="application/json")
@@ -20,6 +21,7 @@ def routes(description: bytes, services: Services) -> list[BaseRoute]:
         Route("/v3/openapi.json", openapi),
         Route("/docs", _docs),
         Route("/docs/assets/{name}", _asset),
+        *media.routes(services),
         Route("/", _root),
     ]
 

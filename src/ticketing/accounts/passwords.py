@@ -64,13 +64,17 @@ class Passwords:
         """Whether this is the password that was hashed. Raises Busy when too many wait."""
         return await self._run(lambda: is_right(password_hash, password))
 
+    def ensure_room(self) -> None:
+        """Raise Busy when too many wait already."""
+        if self._under_way >= self._waiting:
+            raise Busy(2)
+
     def close(self) -> None:
         """Let the threads end."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, work: Callable[[], T]) -> T:
-        if self._under_way >= self._waiting:
-            raise Busy(2)
+        self.ensure_room()
         future = self._pool.submit(work)
         self._under_way += 1
         # Counted until the thread is done with it: a caller that gave up does not make room.

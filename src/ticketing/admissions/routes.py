@@ -1,5 +1,76 @@
-"""Admissions over HTTP."""
+"""The gate over HTTP: valid tickets and admissions."""
 
-from ticketing.kit.operations import Operations
+from ticketing.hosts.errors import NotHostAdministrator
+from ticketing.kit.operations import Call, Operations, Reply, created
+from ticketing.kit.paging import Page
+
+from . import actions, queries
+from .errors import EventCancelled, NobodyAdmitted
+from .schemas import ADMISSION, Admission, TicketPage
 
 operations = Operations("Event Admissions")
+
+
+@operations("GET /events/{event}/tickets", answers=TicketPage, listing=queries.TICKETS, errors=[NotHostAdministrator])
+async def list_event_tickets(call: Call) -> Reply:
+    """Retrieve valid event tickets.
+
+    The tickets that open the sections of the key: Issued ones. With `modified_since` every ticket whose status changed
+    since then, with its status, so that a gate that works offline learns what was used, voided or is being handed on.
+
+    Ask next with the `cursor` of the first page: changes that were not committed yet are behind it, so a ticket may
+    be told twice, but none is missed. To take over all tickets of an event page by page, begin with
+    `modified_since=1970-01-01T00:00:00Z`: valid ones become fewer between two pages, changed ones do not.
+    """
+    async with call.reading() as db:
+        gate = await queries.gate_for(db, call.caller, call.path["event"])
+        cursor = await queries.next_cursor(db)
+        where, values = queries.within(gate, "ticket")
+        if not call.query.get("modified_since"):
+            where += f" AND {queries.VALID}"
+        page = await queries.TICKETS.page(db, call.query, where=where, values=values)
+    return Reply(TicketPage(page.page, page.records, page.total, page.entries, cursor))
+
+
+@operations(
+    "POST /events/{event}/admissions",
+    answers=list[Admission],
+    status=201,
+    form=ADMISSION,
+    errors=[NobodyAdmitted, EventCancelled, NotHostAdministrator],
+)
+async def admit_event_patrons(call: Call) -> Reply:
+    """Admit event patrons.
+
+    Answers with those who were let in, in the order of their serials. Serials that open nothing here are left out:
+    unknown ones, those of another event or section, used, voided, or in a transfer. A ticket is admitted once, however
+    many gates scan it at the same moment.
+    """
+    async with call.transaction() as db:
+        gate = await queries.gate_for(db, call.caller, call.path["event"])
+        values = await ADMISSION.read(call.json(), db)
+        if gate.cancelled:
+            raise EventCancelled
+        scan = actions.Scan(values["serials"], values["redeemer"], values["device"])
+        admitted = await queries.get_admissions(db, await actions.admit(db, gate, scan, call.new_id))
+    # Refused scans are remembered, so they are committed by now.
+    if not admitted:
+        raise NobodyAdmitted
+    return created(admitted)
+
+
+@operations(
+    "GET /events/{event}/admissions",
+    answers=Page[Admission],
+    listing=queries.ADMISSIONS,
+    errors=[NotHostAdministrator],
+)
+async def list_event_admissions(call: Call) -> Reply:
+    """List event admissions.
+
+    Those to the sections of the key.
+    """
+    async with call.reading() as db:
+        gate = await queries.gate_for(db, call.caller, call.path["event"])
+        where, values = queries.within(gate, "admission")
+        return Reply(await queries.ADMISSIONS.page(db, call.query, where=where, values=values))

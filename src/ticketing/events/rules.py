@@ -76,4 +76,3 @@ def fee_cents(price_cents: int, bands: Bands) -> int:
     if price_cents == 0:
         return 0
     return next(fee for limit, fee in bands if limit is None or price_cents <= limit)
-

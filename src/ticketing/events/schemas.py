@@ -1,5 +1,7 @@
 """Events, sections and prices on the wire."""
 
+from dataclasses import replace
+
 import msgspec
 
 from ticketing.categories.queries import find_category
@@ -90,6 +92,9 @@ class Price(msgspec.Struct, rename="camel"):
     used: int
 
 
+_UPLOAD = replace(anything(), schema={"type": "string", "description": "a picture as a data URL"})
+PICTURES = {kind: Field(kind, _UPLOAD, required=False) for kind in ("banner", "thumbnail")}
+
 _DETAILS = [
     Field("type", choice("Standard", "Registration")),
     Field("title", text(example="Dawn of the Seven Premier")),
@@ -103,6 +108,7 @@ _DETAILS = [
     Field("end", moment(), required=False),
     Field("disclaimer", text(10_000), required=False),
     Field("tags", texts(example=["film"]), required=False, empty=()),
+    *PICTURES.values(),
 ]
 
 EVENT = Form([Field("host", identifier(), description="the id of a host"), *_DETAILS])

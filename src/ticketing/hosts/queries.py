@@ -38,7 +38,7 @@ def build_host(row: Row, prefix: str = "host_") -> Host:
 
 _ADMINISTERED_BY = """EXISTS (
     SELECT FROM host_administrators administrator JOIN accounts account ON account.id = administrator.account_id
-     WHERE administrator.host_id = host.id AND account.removed_at IS NULL AND account.number = {})"""
+     WHERE administrator.host_id = host.id AND account.removed_at IS NULL AND account.number = upper({}))"""
 
 HOSTS: Listing[Host] = Listing(
     source="hosts host",
@@ -101,7 +101,7 @@ async def ensure_administers(db: Connection, caller: Caller, host_id: int) -> No
         raise NotHostAdministrator
 
 
-async def get_administrator(db: Connection, host_id: int, account_id: int) -> ShortAccount | None:
+async def find_administrator(db: Connection, host_id: int, account_id: int) -> ShortAccount | None:
     """One of the people who run the host, or None when it is none of them."""
     row = await db.fetchrow(
         f"SELECT {ADMINISTRATORS.columns} FROM {ADMINISTRATORS.source}"
@@ -112,13 +112,13 @@ async def get_administrator(db: Connection, host_id: int, account_id: int) -> Sh
     return build_short_account(row) if row else None
 
 
-async def host_for(db: Connection, caller: Caller, segment: str, *, lock: bool = False) -> int:
-    """The id of a host that this caller may run; with `lock` it stays as it is until the transaction ends.
+async def host_for(db: Connection, caller: Caller, segment: str, *, locking: bool = False) -> int:
+    """The id of a host that this caller may run; `locking` it stays as it is until the transaction ends.
 
     Raises HostNotFound, then NotHostAdministrator.
     """
     found: int | None = await db.fetchval(
-        f"SELECT id FROM hosts WHERE id = $1 AND removed_at IS NULL {'FOR UPDATE' if lock else ''}",
+        f"SELECT id FROM hosts WHERE id = $1 AND removed_at IS NULL {'FOR UPDATE' if locking else ''}",
         ids.parse(segment),
     )
     if found is None:

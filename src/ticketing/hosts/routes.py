@@ -1,5 +1,161 @@
 """Hosts over HTTP."""
 
-from ticketing.kit.operations import Operations
+from ticketing.accounts.errors import AccountNotFound, NotYourAccount
+from ticketing.accounts.queries import ShortAccount, account_for, find_account
+from ticketing.kit import history
+from ticketing.kit.database import Connection
+from ticketing.kit.errors import Taken
+from ticketing.kit.operations import Call, Operations, Reply, created, done
+from ticketing.kit.paging import Page
+
+from . import actions, queries
+from .errors import HostNotFound, LastAdministrator, NotHostAdministrator
+from .schemas import ADMINISTRATOR, HOST, Host
 
 operations = Operations("Managing Host Accounts")
+
+_TAKEN = Taken("host", ["name"])
+_PERSON = "account.removed_at IS NULL"
+
+
+@operations("GET /hosts", answers=Page[Host], listing=queries.HOSTS)
+async def list_hosts(call: Call) -> Reply:
+    """List event hosts.
+
+    `account` is the number of one of a host's administrators.
+    """
+    async with call.reading() as db:
+        return Reply(await queries.HOSTS.page(db, call.query, where="host.removed_at IS NULL"))
+
+
+@operations("POST /hosts", answers=Host, status=201, form=HOST, errors=[_TAKEN])
+async def create_host(call: Call) -> Reply:
+    """Create an event host.
+
+    A host lists events and sells tickets. Who creates it administers it.
+    """
+    body = call.json()
+    host_id = call.new_id()
+    async with call.transaction() as db:
+        await actions.ensure_name_free(db, HOST.text(body, "name"))
+        await actions.create_host(db, host_id, await HOST.read(body, db), call.caller.account_id)
+        await history.record(db, call.new_id(), call.caller, "host.created", f"/hosts/{host_id}")
+        return created(await queries.get_host(db, str(host_id)))
+
+
+@operations("GET /hosts/{host}", answers=Host, errors=[HostNotFound])
+async def retrieve_host(call: Call) -> Reply:
+    """Retrieve host details."""
+    async with call.reading() as db:
+        return Reply(await queries.get_host(db, call.path["host"]))
+
+
+@operations("PUT /hosts/{host}", answers=Host, form=HOST, errors=[HostNotFound, NotHostAdministrator, _TAKEN])
+async def update_host(call: Call) -> Reply:
+    """Update host details."""
+    async with call.transaction() as db:
+        host_id = await queries.host_for(db, call.caller, call.path["host"], locking=True)
+        body = call.json()
+        await actions.ensure_name_free(db, HOST.text(body, "name"), but=host_id)
+        await actions.update_host(db, host_id, await HOST.read(body, db, replacing=True))
+        return Reply(await queries.get_host(db, str(host_id)))
+
+
+@operations("DELETE /hosts/{host}", errors=[HostNotFound, NotHostAdministrator])
+async def delete_host(call: Call) -> Reply:
+    """Remove an event host.
+
+    Its events stay, its administrators go on running them, and sold tickets stay valid.
+    """
+    async with call.transaction() as db:
+        host_id = await queries.host_for(db, call.caller, call.path["host"], locking=True)
+        await actions.remove_host(db, host_id)
+        await history.record(db, call.new_id(), call.caller, "host.removed", f"/hosts/{host_id}")
+    return done("The event host was removed.")
+
+
+@operations(
+    "GET /hosts/{host}/administrators",
+    answers=Page[ShortAccount],
+    listing=queries.ADMINISTRATORS,
+    errors=[HostNotFound, NotHostAdministrator],
+)
+async def list_host_administrators(call: Call) -> Reply:
+    """List host administrators."""
+    async with call.reading() as db:
+        host_id = await queries.host_for(db, call.caller, call.path["host"])
+        return Reply(
+            await queries.ADMINISTRATORS.page(
+                db, call.query, where=f"administrator.host_id = $1 AND {_PERSON}", values=[host_id]
+            )
+        )
+
+
+@operations(
+    "POST /hosts/{host}/administrators",
+    answers=ShortAccount,
+    status=201,
+    form=ADMINISTRATOR,
+    errors=[HostNotFound, NotHostAdministrator, AccountNotFound],
+)
+async def add_host_administrator(call: Call) -> Reply:
+    """Add a host administrator.
+
+    Adding one who is one already changes nothing and is answered alike.
+    """
+    async with call.transaction() as db:
+        host_id = await queries.host_for(db, call.caller, call.path["host"], locking=True)
+        values = await ADMINISTRATOR.read(call.json(), db)
+        account_id = await find_account(db, values["account"])
+        if account_id is None:
+            raise AccountNotFound
+        if await actions.add_administrator(db, host_id, account_id):
+            await _record(call, db, "host.administrator_added", host_id, values["account"])
+        administrator = await queries.find_administrator(db, host_id, account_id)
+        if administrator is None:  # removed this very moment
+            raise AccountNotFound
+        return created(administrator)
+
+
+@operations(
+    "DELETE /hosts/{host}/administrators/{number}",
+    errors=[HostNotFound, NotHostAdministrator, AccountNotFound, LastAdministrator],
+)
+async def remove_host_administrator(call: Call) -> Reply:
+    """Remove a host administrator.
+
+    The last one cannot be removed.
+    """
+    async with call.transaction() as db:
+        host_id = await queries.host_for(db, call.caller, call.path["host"], locking=True)
+        account_id = await find_account(db, call.path["number"])
+        if account_id is None or await queries.find_administrator(db, host_id, account_id) is None:
+            raise AccountNotFound
+        await actions.remove_administrator(db, host_id, account_id)
+        await _record(call, db, "host.administrator_removed", host_id, call.path["number"])
+    return done("The administrator was removed from the event host.")
+
+
+@operations(
+    "GET /accounts/{number}/hosts",
+    tag="Account Management",
+    answers=Page[Host],
+    listing=queries.ACCOUNT_HOSTS,
+    errors=[AccountNotFound, NotYourAccount],
+)
+async def list_account_hosts(call: Call) -> Reply:
+    """List managed hosts."""
+    async with call.reading() as db:
+        account_id = await account_for(db, call.caller, call.path["number"], support_may=True)
+        return Reply(
+            await queries.ACCOUNT_HOSTS.page(
+                db,
+                call.query,
+                where="administrator.account_id = $1 AND host.removed_at IS NULL",
+                values=[account_id],
+            )
+        )
+
+
+async def _record(call: Call, db: Connection, act: str, host_id: int, number: str) -> None:
+    await history.record(db, call.new_id(), call.caller, act, f"/hosts/{host_id}", account=number.upper())

@@ -2,8 +2,11 @@
 
 import msgspec
 
+from ticketing.accounts.rules import PHONE_LENGTH, is_email, is_phone
 from ticketing.countries.names import is_country
 from ticketing.kit.forms import Field, Form, checked, text
+
+from .rules import is_website
 
 
 class Host(msgspec.Struct, rename="camel"):
@@ -28,10 +31,10 @@ HOST = Form(
     [
         Field("name", text(example="Wadadli Nights")),
         Field("contact", text(example="Alice Joseph")),
-        Field("email", text(254, pattern=r"[^@\s]+@[^@\s]+", example="alice@example.com")),
+        Field("email", checked(is_email, {"format": "email"}, maximum=254, example="alice@example.com")),
         Field("description", text(10_000), required=False),
-        Field("phone", text(50), required=False),
-        Field("website", text(2_000), required=False),
+        Field("phone", checked(is_phone, {"maxLength": PHONE_LENGTH}, example="+1 268 460 1234"), required=False),
+        Field("website", checked(is_website, {}, maximum=2_000, example="https://www.example.com"), required=False),
         Field("country", checked(is_country, {"description": "see /countries"}), required=False),
         Field("firstAddressLine", text(), required=False),
         Field("secondAddressLine", text(), required=False),

@@ -121,6 +121,12 @@ class TooLarge(Refusal):
     status = 413
 
 
+class BodyTooSlow(Refusal):
+    """The body did not arrive in time."""
+
+    status = 408
+
+
 class Conflict(Refusal):
     """The state of the thing does not allow it."""
 

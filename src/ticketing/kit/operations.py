@@ -1,36 +1,22 @@
-"""The protocol, once for every operation: what is checked in which order, and how answers and errors look.
+"""What an operation is, and what its handler is given: a package declares its own with `@operations("GET /things")`.
 
-A package declares its operations with `@operation`; `Endpoint` is the ASGI application behind one path. The order
-(contract, section 1): unknown path, wrong method, client version, key missing, key unknown, access level - then the
-handler: resource missing, who may, uniqueness, body, state.
+How a request reaches the handler and what becomes of the answer is in `protocol`.
 """
 
 import asyncio
 import contextlib
 import contextvars
 import inspect
-import secrets
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
-import asyncpg
 import msgspec
-import structlog
 
 from .callers import Caller
 from .database import Connection, Database
-from .errors import (
-    MALFORMED,
-    Busy,
-    Invalid,
-    Refusal,
-    TooLarge,
-    UpgradeRequired,
-    WrongMethod,
-)
+from .errors import MALFORMED, BodyTooSlow, Invalid, Refusal, TooLarge
 from .forms import Form
 from .paging import Listing
 
@@ -42,10 +28,6 @@ REQUEST_ID: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", d
 BODY_LIMIT = 1024 * 1024
 IMAGES_BODY_LIMIT = 8 * 1024 * 1024
 BODY_SECONDS = 30
-ATTEMPTS = 3  # of a handler whose transaction the database undid (deadlock, serialization failure)
-CRASH = {"message": "There was a server error while excuting this request. Please see system logs for details."}
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +74,8 @@ class Operation:
     errors: Sequence[type[Refusal] | Refusal] = ()
     body_limit: int = BODY_LIMIT
     retried: bool = True
+    secret_members: Sequence[str] = ()
+    carries_key: bool = False
 
 
 class Operations:
@@ -140,14 +124,13 @@ class Services:
 
     def the(self, kind: type[T]) -> T:
         """The one of this type."""
-        thing = self._things[kind]
-        return thing  # type: ignore[return-value]
+        return self._things[kind]  # type: ignore[return-value]
 
 
 class Call:
     """One request on its way through an operation."""
 
-    __slots__ = ("_body", "_headers", "_query", "caller", "operation", "path", "receive", "scope", "services")
+    __slots__ = ("_body", "_headers", "_query", "known_caller", "operation", "path", "receive", "scope", "services")
 
     def __init__(self, scope: Any, receive: Any, services: Services, operation: Operation) -> None:
         self.scope = scope
@@ -155,7 +138,7 @@ class Call:
         self.services = services
         self.operation = operation
         self.path: dict[str, str] = scope.get("path_params", {})
-        self.caller: Caller
+        self.known_caller: Caller | None = None
         self._headers: dict[bytes, bytes] | None = None
         self._query: dict[str, str] | None = None
         self._body: bytes | None = None
@@ -164,11 +147,23 @@ class Call:
         """A service of the process: `call.the(Database)`."""
         return self.services.the(kind)
 
-    def header(self, name: str) -> str:
-        """A request header (name in lower case), or ""."""
+    @property
+    def caller(self) -> Caller:
+        """Who is calling; known in every handler."""
+        if self.known_caller is None:
+            raise RuntimeError("nobody was admitted yet")
+        return self.known_caller
+
+    @property
+    def headers(self) -> dict[bytes, bytes]:
+        """The request's headers, names in lower case; of a repeated one the last counts."""
         if self._headers is None:
             self._headers = dict(self.scope["headers"])
-        return self._headers.get(name.encode(), b"").decode("latin-1").strip()
+        return self._headers
+
+    def header(self, name: str) -> str:
+        """A request header (name in lower case), or ""."""
+        return self.headers.get(name.encode(), b"").decode("latin-1").strip()
 
     @property
     def query(self) -> dict[str, str]:
@@ -200,19 +195,24 @@ class Call:
         """Take the body in before any transaction is open: a slow client must not hold one.
 
         A body over the limit is refused where it would be read, in the contract's order of checks.
+
+        Raises BodyTooSlow, ClientGone.
         """
         chunks, size = [], 0
         more = True
-        async with asyncio.timeout(BODY_SECONDS):
-            while more:
-                message = await self.receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientGone
-                chunk = message.get("body", b"")
-                size += len(chunk)
-                if size <= self.operation.body_limit:
-                    chunks.append(chunk)
-                more = message.get("more_body", False)
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                while more:
+                    message = await self.receive()
+                    if message["type"] == "http.disconnect":
+                        raise ClientGone
+                    chunk = message.get("body", b"")
+                    size += len(chunk)
+                    if size <= self.operation.body_limit:
+                        chunks.append(chunk)
+                    more = message.get("more_body", False)
+        except TimeoutError:
+            raise BodyTooSlow from None
         self._body = b"".join(chunks) if size <= self.operation.body_limit else None
 
     @property
@@ -238,163 +238,3 @@ class Call:
 
 class ClientGone(Exception):
     """The client closed the connection before its request was read."""
-
-
-class Gatekeeper:
-    """What stands before every handler: version, key, level, limits. `sessions` supplies the real one."""
-
-    async def admit(self, call: Call) -> Caller:
-        """The caller. Raises Unauthenticated, Restricted, TooManyRequests."""
-        raise NotImplementedError
-
-    async def around(self, call: Call, handle: Callable[[], Awaitable[Reply]]) -> Reply:
-        """Run the handler; a place for what surrounds it (idempotency)."""
-        return await handle()
-
-    def answer_headers(self, call: Call) -> list[tuple[bytes, bytes]]:
-        """Headers that go on every answer."""
-        return []
-
-
-class Endpoint:
-    """The ASGI application behind one path: finds the operation by method and sees it through."""
-
-    def __init__(
-        self,
-        operations: Sequence[Operation],
-        services: Services,
-        gatekeeper: Gatekeeper,
-        minimum_version: str,
-    ) -> None:
-        self.operations = {operation.method: operation for operation in operations}
-        if "GET" in self.operations:
-            self.operations["HEAD"] = self.operations["GET"]
-        self.allow = ", ".join(sorted(self.operations))
-        self.services = services
-        self.gatekeeper = gatekeeper
-        self.minimum_version = version_numbers(minimum_version) or (3, 0, 0)
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        operation = self.operations.get(scope["method"])
-        if operation is None:
-            refusal = WrongMethod(headers={"Allow": self.allow})
-            await send_reply(send, _refused(refusal), scope)
-            return
-        call = Call(scope, receive, self.services, operation)
-        scope["ticketing.operation"] = operation.id
-        try:
-            self._check_version(call)
-            call.caller = await self.gatekeeper.admit(call)
-            if operation.form is not None:
-                await call.receive_body()
-            scope["ticketing.caller"] = call.caller.number
-            reply = await self.gatekeeper.around(call, lambda: _handle(call))
-        except Refusal as refusal:
-            reply = _refused(refusal)
-        except (ClientGone, TimeoutError):
-            return
-        await send_reply(send, reply, scope, self.gatekeeper.answer_headers(call))
-
-    def _check_version(self, call: Call) -> None:
-        sent = call.header("x-client-version")
-        if sent == "3.0.0" and self.minimum_version == (3, 0, 0):
-            return
-        version = version_numbers(sent)
-        if version is None or version < self.minimum_version:
-            raise UpgradeRequired
-
-
-async def _handle(call: Call) -> Reply:
-    """Run the handler; again when the database undid its transaction."""
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            return await call.operation.handler(call)
-        except (
-            asyncpg.DeadlockDetectedError,
-            asyncpg.SerializationError,
-            asyncpg.UniqueViolationError,
-        ) as error:
-            # Two of one name at once: the second run of the loser finds the winner's row and says so.
-            if attempt == ATTEMPTS or not call.operation.retried:
-                log.warning("transaction.undone", reason=type(error).__name__, operation=call.operation.id)
-                raise Busy from None
-            await asyncio.sleep(0.01 * attempt)
-        except asyncpg.LockNotAvailableError:
-            raise Busy from None
-        except (asyncpg.TooManyConnectionsError, asyncpg.CannotConnectNowError, asyncpg.AdminShutdownError):
-            raise Busy(2) from None
-        except (
-            asyncpg.PostgresConnectionError,
-            asyncpg.InterfaceError,
-            ConnectionError,
-            TimeoutError,
-        ) as error:
-            log.warning("database.unreachable", reason=repr(error)[:200])
-            raise Busy(2) from None
-    raise AssertionError("unreachable")
-
-
-def version_numbers(text: str) -> tuple[int, ...] | None:
-    """`3.0.0` as numbers, or None when malformed."""
-    parts = text.split(".")
-    if len(parts) != 3 or not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts):
-        return None
-    return tuple(int(part) for part in parts)
-
-
-_encoder = msgspec.json.Encoder()
-
-
-def _refused(refusal: Refusal) -> Reply:
-    return Reply(refusal.body(), refusal.status, refusal.headers)
-
-
-async def send_reply(send: Any, reply: Reply, scope: Any, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
-    """Write an answer."""
-    body = reply.body if isinstance(reply.body, bytes) else _encoder.encode(reply.body)
-    lines = [
-        (b"content-type", reply.content_type.encode()),
-        (b"content-length", b"%d" % len(body)),
-        *headers,
-    ]
-    lines += [(name.lower().encode(), value.encode("latin-1")) for name, value in reply.headers.items()]
-    await send({"type": "http.response.start", "status": reply.status, "headers": lines})
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
-
-
-class Edge:
-    """The outermost layer: a request id in every answer and log line, and the last resort when something breaks."""
-
-    def __init__(self, app: Any) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        request_id = secrets.token_hex(8)
-        REQUEST_ID.set(request_id)
-        started = time.perf_counter()
-        status = 0
-
-        async def send_marked(message: Any) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
-            await send(message)
-
-        try:
-            await self.app(scope, receive, send_marked)
-        except Exception:
-            log.exception("request.crashed", method=scope["method"])
-            if status == 0:
-                await send_reply(send_marked, Reply(CRASH, 500), scope)
-        finally:
-            log.info(
-                "request",
-                operation=scope.get("ticketing.operation"),
-                caller=scope.get("ticketing.caller"),
-                status=status,
-                ms=round((time.perf_counter() - started) * 1000, 1),
-            )

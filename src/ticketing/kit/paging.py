@@ -122,9 +122,8 @@ class Listing(Generic[T]):
             raise InvalidValues(invalid)
         if page < 1:
             raise PageBelowOne
-        descending = query.get("order") == "desc"
-        direction = " DESC NULLS LAST" if descending else " ASC NULLS FIRST"
-        return _Wanted(page, records, self.sorts[sort] + direction if sort else "", direction, conditions)
+        direction, by_id = _DIRECTIONS[query.get("order") == "desc"]
+        return _Wanted(page, records, self.sorts[sort] + direction if sort else "", by_id, conditions)
 
 
 @dataclass(frozen=True)
@@ -135,6 +134,9 @@ class _Wanted:
     direction: str
     conditions: list[tuple[Filter, Any]]
 
+
+# Of a sort, and of the id: an id is never NULL, and said plainly its index gives the order.
+_DIRECTIONS = {False: (" ASC NULLS FIRST", ""), True: (" DESC NULLS LAST", " DESC")}
 
 _OWN = ("page", "records", "sort", "order")
 

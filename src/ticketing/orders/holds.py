@@ -19,7 +19,7 @@ UPDATE prices price SET used = price.used - given.quantity
   FROM (SELECT price_id, sum(quantity)::int AS quantity FROM freed WHERE price_id IS NOT NULL GROUP BY price_id) given
  WHERE price.id = given.price_id"""
 _EXPIRE = _FREE.format(which="section_id = ANY($1::bigint[]) AND held_until <= $2")
-_RELEASE = _FREE.format(which="order_id = $1 AND held_until IS NOT NULL")
+_RELEASE = _FREE.format(which="order_id = ANY($1::bigint[]) AND held_until IS NOT NULL")
 
 
 async def expire_due(db: Connection, section_ids: Sequence[int], now: datetime) -> None:
@@ -29,4 +29,9 @@ async def expire_due(db: Connection, section_ids: Sequence[int], now: datetime) 
 
 async def release(db: Connection, order_id: int) -> None:
     """Free what an order still holds; its sections are locked by the caller."""
-    await db.execute(_RELEASE, order_id)
+    await db.execute(_RELEASE, [order_id])
+
+
+async def release_all(db: Connection, order_ids: Sequence[int]) -> None:
+    """Free what these orders still hold; their sections are locked by the caller."""
+    await db.execute(_RELEASE, order_ids)

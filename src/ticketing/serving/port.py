@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import psutil
 
 from .errors import CannotServe
+from .work import WORKERS_MODULE
 
 LEAVING_SECONDS = 20  # as long as the workers of a killed server may take to finish what is under way
 PROBE_SECONDS = 0.1
-WORKERS_MODULE = "ticketing.serving.workers"
 
 
 @dataclass

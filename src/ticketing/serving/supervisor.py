@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ticketing.embedded import EmbeddedPostgres
 from ticketing.embedded.errors import file_errors_explained
@@ -15,10 +17,11 @@ from ticketing.settings import Settings, read_settings
 
 from .databases import prepare_database
 from .keeper import Keeper
-from .port import Port, take_port
+from .port import take_port
 from .work import Work
 
 Progress = Callable[[str], None]
+Watch = Callable[[], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,12 @@ async def serve(
     *,
     progress: Progress,
     ready: Callable[[str], None],
-    prepare: Callable[[str, Settings], Awaitable[None]] | None = None,
+    prepare: Callable[[Settings], Awaitable[None]] | None = None,
 ) -> None:
     """Serve until SIGTERM, SIGHUP or Ctrl-C; a second one ends the workers at once.
 
-    `prepare(dsn, settings)` runs once the database is in shape and before anybody is answered; `ready(url)` once the
-    first request would be. Raises CannotServe, EmbeddedError or BadSetting when the server cannot start.
+    `prepare(settings)` runs once the database is in shape and before anybody is answered; `ready(url)` once the first
+    request would be. Raises CannotServe, EmbeddedError or BadSetting when the server cannot start.
     """
     settings = read_settings(options.defaults | os.environ)
     port = await take_port(options.host, options.port, progress)
@@ -51,18 +54,84 @@ async def serve(
         with _stopped_by_signals(keeper):
             async with _database(settings, options.data_dir, progress) as (dsn, watch_database):
                 await prepare_database(dsn, progress)
-                settings = settings_for(settings, dsn, options.data_dir)
+                settings = complete(settings, dsn, options.data_dir)
                 if prepare is not None:
-                    await prepare(dsn, settings)
+                    await prepare(settings)
                 try:
-                    await keeper.work(_work(options, settings, port), port)
+                    environment = _environment(options, settings)
+                    await keeper.work(Work(port.address, port.number, options.workers, environment), port)
                     ready(port.url)
                     async with asyncio.TaskGroup() as watching:
                         watching.create_task(watch_database())
                         watching.create_task(keeper.watch())
                 finally:
-                    progress("Stopping: what is under way gets its answer.")
                     await keeper.stop()
     finally:
-        keeper.kill()
+        await keeper.stop()
         port.release()
+
+
+def complete(settings: Settings, dsn: str, data_dir: Path) -> Settings:
+    """The settings with the database that was found, and the secret of the data folder when none is set.
+
+    Raises EmbeddedError when the folder cannot be read or written.
+    """
+    secret = settings.secret
+    if not secret:
+        with file_errors_explained(data_dir):
+            data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            secret = ensure_secret(data_dir / "secret")
+    return dataclasses.replace(settings, database_url=dsn, secret=secret)
+
+
+def _environment(options: Options, settings: Settings) -> dict[str, str]:
+    defaults = {name: value for name, value in options.defaults.items() if name not in os.environ}
+    return defaults | {"DATABASE_URL": settings.database_url, "TICKETING_SECRET": settings.secret}
+
+
+@contextlib.asynccontextmanager
+async def _database(settings: Settings, data_dir: Path, progress: Progress) -> AsyncIterator[tuple[str, Watch]]:
+    """The DSN of the database, and what watches over it: the one that is set, or the embedded one."""
+    if settings.database_url:
+        yield settings.database_url, _nothing_to_watch
+        return
+    server = EmbeddedPostgres(data_dir, progress=progress)
+    dsn = await server.start()
+    try:
+        yield dsn, server.supervise
+    finally:
+        progress("Stopping PostgreSQL.")
+        await server.stop()
+
+
+async def _nothing_to_watch() -> None:
+    """The workers reconnect by themselves to a database that others run."""
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(keeper: Keeper) -> Iterator[None]:
+    """Leave the block, by way of its clean-up, when somebody wants the server to end."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - for the type checker: we run in one
+    asked = 0
+
+    def stop() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            task.cancel()
+        else:
+            keeper.kill()
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for number in numbers:
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not asked or task.uncancel():
+            raise
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)

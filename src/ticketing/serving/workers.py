@@ -5,14 +5,12 @@ It loads the application while the database is still starting, waits for one lin
 """
 
 import gc
-import json
 import os
 import resource
 import signal
 import sys
 import threading
 import time
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from granian.constants import Interfaces, Loops
@@ -20,25 +18,12 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server
 
-DRAIN_SECONDS = 15  # clients give up after 10
+from .work import DRAIN_SECONDS, Work
+
 IDLE_SECONDS = 75  # clients keep idle connections for 5 to 60 s; whoever closes first must not be us
 CONNECTIONS = 4096  # per worker; idle ones count, so this is no bound on work (the pool is)
 BACKLOG = 2048
 ORPHAN_PROBE_SECONDS = 0.25
-
-
-@dataclass(frozen=True)
-class Work:
-    """What the supervisor tells the keeper: where to listen, how many workers, their environment."""
-
-    address: str
-    port: int
-    workers: int
-    environment: dict[str, str]
-
-    def line(self) -> bytes:
-        """As it travels."""
-        return json.dumps(asdict(self)).encode() + b"\n"
 
 
 def main() -> None:
@@ -49,7 +34,7 @@ def main() -> None:
     line = sys.stdin.buffer.readline()
     if not line:
         return
-    work = Work(**json.loads(line))
+    work = Work.read(line)
     os.environ.update(work.environment)
     threading.Thread(target=_end_with_supervisor, name="supervisor-watch", daemon=True).start()
     gc.collect()

@@ -19,7 +19,12 @@ async def list_integrations(call: Call) -> Reply:
 
 
 @operations(
-    "POST /integrations", answers=Integration, status=201, form=INTEGRATION, errors=[Taken("integration", ["name"])]
+    "POST /integrations",
+    answers=Integration,
+    status=201,
+    form=INTEGRATION,
+    errors=[Taken("integration", ["name"])],
+    carries_key=True,
 )
 async def create_integration(call: Call) -> Reply:
     """Create new integration token.

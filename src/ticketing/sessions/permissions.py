@@ -76,6 +76,7 @@ MAY_CALL: dict[str, frozenset[Level]] = {
     "remove_section": PEOPLE,
     "list_prices": ANY_OR_GATE,
     "add_price": PEOPLE,
+    "retrieve_price": ANY_OR_GATE,
     "remove_price": PEOPLE,
     # gate
     "list_event_tokens": PEOPLE,

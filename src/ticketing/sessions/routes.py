@@ -7,7 +7,7 @@ from ticketing.kit.errors import Busy, NotFound, Restricted, Unauthenticated
 from ticketing.kit.operations import Call, Operations, Reply, created, done
 from ticketing.kit.paging import Page
 
-from . import actions, queries
+from . import actions, failures, queries
 from .errors import Deactivated, WrongPassword
 from .schemas import CREDENTIALS, PastSession, Session
 
@@ -22,6 +22,7 @@ AGENT_LENGTH = 300
     status=201,
     form=CREDENTIALS,
     errors=[AccountNotFound, WrongPassword, Deactivated],
+    carries_key=True,
 )
 async def start_session(call: Call) -> Reply:
     """Start a new API session.
@@ -30,15 +31,20 @@ async def start_session(call: Call) -> Reply:
     while.
     """
     body = call.json()
+    passwords = call.the(Passwords)
     async with call.reading() as db:
         credentials = await CREDENTIALS.read(body, db)
         account = await find_identified(db, credentials["identification"])
+        known = account is not None and await failures.is_known_address(db, account["id"], call.address)
+    passwords.ensure_room()
+    bounds = failures.password_bounds(call, account=account["id"] if account else None, known=known)
+    await failures.claim_try(call, bounds)
     if account is None:
         raise AccountNotFound
-    passwords = call.the(Passwords)
     password, known_hash = credentials["password"], account["password_hash"]
     if not await passwords.is_right(known_hash, password):
         raise WrongPassword
+    await failures.forget(call, bounds)
     if not account["activated"]:
         raise Deactivated
     better_hash = await passwords.hash(password) if is_outdated(known_hash) else None
@@ -46,9 +52,7 @@ async def start_session(call: Call) -> Reply:
     async with call.transaction() as db:
         if not await actions.keep_password(db, account["id"], known_hash, better_hash):
             raise Busy
-        await actions.start_session(
-            db, session_id, account["id"], key=key, ip=call.address, agent=call.header("user-agent")[:AGENT_LENGTH]
-        )
+        await actions.start_session(db, session_id, account["id"], key=key, ip=call.address, agent=_agent(call))
         return created(await queries.get_session(db, session_id, key))
 
 
@@ -117,3 +121,7 @@ async def list_api_session(call: Call) -> Reply:
     async with call.reading() as db:
         account_id = await account_for(db, call.caller, call.path["number"], support_may=True)
         return Reply(await queries.HISTORY.page(db, call.query, where="session.account_id = $1", values=[account_id]))
+
+
+def _agent(call: Call) -> str:
+    return call.header("user-agent").replace("\x00", "")[:AGENT_LENGTH]

@@ -1,0 +1,5 @@
+"""`python -m ticketing`: the command without its script."""
+
+from ticketing.cli import main
+
+main()

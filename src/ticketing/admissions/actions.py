@@ -1,0 +1,193 @@
+"""Letting people in, and managing the tokens that let staff do it."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from ticketing.kit.callers import Caller, announce
+from ticketing.kit.database import Connection, Row
+from ticketing.kit.errors import InvalidValues, NotFound
+from ticketing.kit.history import record
+from ticketing.kit.vault import Vault
+from ticketing.sessions.gate_keys import issue_token as write_token
+
+from .errors import GlobalToken
+from .queries import Gate, clean_serial
+from .rules import Scanned, Verdict, judge
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What was scanned, in the order in which it was, by whom and with what."""
+
+    serials: Sequence[str]
+    redeemer: str
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    id: int
+    serial: str
+    ticket: Row | None
+    verdict: Verdict
+
+
+# Two gates that scan one ticket: the second waits here, and then finds it redeemed.
+_LOCK_TICKETS = """
+SELECT id, serial, event_id, section_id, status, owner_id FROM tickets
+ WHERE serial = ANY($1::text[]) AND event_id = $2 ORDER BY id FOR UPDATE"""
+
+_FIND_ELSEWHERE = (
+    "SELECT id, serial, event_id, section_id, status, owner_id FROM tickets WHERE serial = ANY($1::text[])"
+)
+
+_WRITE = """
+WITH now AS MATERIALIZED (SELECT clock() AS at),
+redeemed AS (
+    UPDATE tickets SET status = 'Redeemed', redeemed_at = now.at, changed_at = now.at
+      FROM now WHERE id = ANY($2::bigint[])),
+refused AS (
+    INSERT INTO refused_scans (id, event_id, token_id, serial, reason, redeemer, device, scanned_at)
+    SELECT scan.id, $5, $6, scan.serial, scan.reason, $7, $8, now.at
+      FROM now, unnest($9::bigint[], $10::text[], $11::text[]) AS scan (id, serial, reason))
+INSERT INTO admissions (id, ticket_id, event_id, section_id, patron_id, token_id, redeemer, device, admitted_at)
+SELECT admitted.id, admitted.ticket_id, $5, admitted.section_id, admitted.patron_id, $6, $7, $8, now.at
+  FROM now, unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])
+       AS admitted (id, ticket_id, section_id, patron_id)"""
+
+
+async def admit(db: Connection, gate: Gate, scan: Scan, new_id: Callable[[], int]) -> list[int]:
+    """Let in whoever may come in, remember whoever may not and why; the ids of the admissions.
+
+    The number of statements does not depend on the number of serials.
+    """
+    judged = _judge_all(gate, scan.serials, await _lock_tickets(db, gate, scan.serials), new_id)
+    admitted = [one for one in judged if one.verdict is Verdict.ADMITTED]
+    refused = [one for one in judged if one.verdict is not Verdict.ADMITTED]
+    tickets = [one.ticket for one in admitted if one.ticket is not None]
+    await db.execute(
+        _WRITE,
+        [one.id for one in admitted],
+        [ticket["id"] for ticket in tickets],
+        [ticket["section_id"] for ticket in tickets],
+        [ticket["owner_id"] for ticket in tickets],
+        gate.event,
+        gate.token,
+        scan.redeemer,
+        scan.device,
+        [one.id for one in refused],
+        [one.serial for one in refused],
+        [one.verdict.value for one in refused],
+    )
+    return [one.id for one in admitted]
+
+
+async def _lock_tickets(db: Connection, gate: Gate, serials: Iterable[str]) -> dict[str, Row]:
+    """The scanned tickets by serial; those of this event are locked, others are none of ours to lock."""
+    wanted = {clean_serial(serial) for serial in serials}
+    found = {row["serial"]: row for row in await db.fetch(_LOCK_TICKETS, list(wanted), gate.event)}
+    if elsewhere := wanted - found.keys():
+        for row in await db.fetch(_FIND_ELSEWHERE, list(elsewhere)):
+            if row["event_id"] != gate.event:  # ours would have been found, were it not just now issued
+                found[row["serial"]] = row
+    return found
+
+
+def _judge_all(gate: Gate, serials: Iterable[str], tickets: dict[str, Row], new_id: Callable[[], int]) -> list[_Judged]:
+    """The verdicts in the order of the scans; a ticket that is scanned twice is admitted once."""
+    judged: list[_Judged] = []
+    admitted: set[str] = set()
+    for serial in serials:
+        ticket = tickets.get(clean_serial(serial))
+        facts = Scanned(ticket["event_id"], ticket["section_id"], ticket["status"]) if ticket else None
+        verdict = judge(facts, gate.event, gate.sections)
+        if ticket and verdict is Verdict.ADMITTED:
+            if ticket["serial"] in admitted:
+                verdict = Verdict.ALREADY_ADMITTED
+            admitted.add(ticket["serial"])
+        judged.append(_Judged(new_id(), serial, ticket, verdict))
+    return judged
+
+
+# Tokens
+
+
+async def issue_token(
+    db: Connection,
+    vault: Vault,
+    new_id: Callable[[], int],
+    caller: Caller,
+    event_id: int,
+    sections: Sequence[tuple[int, int]],
+) -> int:
+    """Write a token for these sections (pairs of event and section); its id. Raises InvalidValues for foreign ones."""
+    await _ensure_own(db, event_id, sections)
+    token_id = await write_token(db, vault, new_id(), event_id, is_global=False)
+    await _write_sections(db, token_id, sections)
+    await record(db, new_id(), caller, "token.issued", _uri(event_id, token_id))
+    return token_id
+
+
+async def lock_token(db: Connection, event_id: int, token_id: int | None) -> Row:
+    """The id and `global` of a token that stays as it is until the transaction ends. Raises NotFound."""
+    row = await db.fetchrow(
+        "SELECT id, global FROM tokens WHERE id = $1 AND event_id = $2 AND removed_at IS NULL FOR UPDATE",
+        token_id,
+        event_id,
+    )
+    if row is None:
+        raise NotFound
+    return row
+
+
+async def update_token(
+    db: Connection,
+    new_id: Callable[[], int],
+    caller: Caller,
+    event_id: int,
+    token: Row,
+    sections: Sequence[tuple[int, int]],
+) -> None:
+    """Let the token open these sections and no others, from now on.
+
+    Raises InvalidValues for foreign ones, then GlobalToken.
+    """
+    await _ensure_own(db, event_id, sections)
+    if token["global"]:
+        raise GlobalToken
+    await db.execute("DELETE FROM token_sections WHERE token_id = $1", token["id"])
+    await _write_sections(db, token["id"], sections)
+    await record(db, new_id(), caller, "token.updated", _uri(event_id, token["id"]))
+
+
+async def invalidate_token(
+    db: Connection, new_id: Callable[[], int], caller: Caller, event_id: int, token: Row
+) -> None:
+    """End the token and its key. Raises GlobalToken."""
+    if token["global"]:
+        raise GlobalToken
+    await db.execute("UPDATE tokens SET removed_at = clock() WHERE id = $1", token["id"])
+    await announce(db)
+    await record(db, new_id(), caller, "token.invalidated", _uri(event_id, token["id"]))
+
+
+async def _ensure_own(db: Connection, event_id: int, sections: Sequence[tuple[int, int]]) -> None:
+    own = await db.fetchval(
+        "SELECT count(*) FROM sections WHERE event_id = $1 AND id = ANY($2::bigint[]) AND removed_at IS NULL",
+        event_id,
+        [section for _, section in sections],
+    )
+    if own != len(sections) or any(event != event_id for event, _ in sections):
+        raise InvalidValues(["sections"])
+
+
+async def _write_sections(db: Connection, token_id: int, sections: Sequence[tuple[int, int]]) -> None:
+    await db.execute(
+        "INSERT INTO token_sections (token_id, section_id) SELECT $1, unnest($2::bigint[])",
+        token_id,
+        [section for _, section in sections],
+    )
+
+
+def _uri(event_id: int, token_id: int) -> str:
+    return f"/events/{event_id}/tokens/{token_id}"

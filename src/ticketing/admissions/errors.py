@@ -1,0 +1,27 @@
+"""What can go wrong at the gate."""
+
+from ticketing.kit.errors import Conflict, Invalid, NotFound
+
+
+class CodeNotFound(NotFound):
+    """No token that still opens a gate has this code."""
+
+    text = "The provided code does not belong to any event token"
+
+
+class GlobalToken(Conflict):
+    """The token that each event owns stays as it is."""
+
+    text = "The global admission token cannot be modified or invalidated."
+
+
+class NobodyAdmitted(Invalid):
+    """None of the scanned serials opens this gate; each is remembered with its reason."""
+
+    text = "None of the provided ticket serials grants admission to this event"
+
+
+class EventCancelled(Conflict):
+    """Nobody is admitted any more."""
+
+    text = "The event has been cancelled."

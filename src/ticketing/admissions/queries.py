@@ -1,0 +1,249 @@
+"""Reading tokens, valid tickets and admissions, for those who may stand at the gate."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ticketing.accounts.queries import build_short_account, short_columns
+from ticketing.hosts.queries import ensure_administers
+from ticketing.kit import clock, ids
+from ticketing.kit.callers import Caller, Level
+from ticketing.kit.database import Connection, Row
+from ticketing.kit.errors import NotFound, Restricted
+from ticketing.kit.paging import Filter, Listing, boolean, exact
+from ticketing.kit.vault import Vault
+from ticketing.sessions.gate_keys import clean_code, code_digest, gate_key, read_code
+from ticketing.tickets.queries import COLUMNS, SECTION_COLUMNS, SOURCE, build_short_section, build_ticket
+from ticketing.tickets.schemas import Ticket
+
+from .errors import CodeNotFound
+from .schemas import Admission, Token, TokenKey, parse_section
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Where the caller stands: an event, and the sections the key opens (None: all, later ones too)."""
+
+    event: int
+    cancelled: bool
+    token: int | None = None
+    sections: frozenset[int] | None = None
+
+
+_GATE = """
+SELECT event.id, event.host_id, event.status = 'Cancelled' AS cancelled, token.id AS token, token.global,
+       ARRAY(SELECT section_id FROM token_sections WHERE token_id = token.id) AS sections
+  FROM events event LEFT JOIN tokens token
+    ON token.id = $2 AND token.event_id = event.id AND token.removed_at IS NULL
+ WHERE event.id = $1 AND event.removed_at IS NULL"""
+
+
+async def gate_for(db: Connection, caller: Caller, segment: str) -> Gate:
+    """The event as this caller may work its gate: the event's gate keys, its host's administrators, administrators.
+
+    Raises NotFound; Restricted for a gate key of another event or of a cancelled one, NotHostAdministrator.
+    """
+    row = await db.fetchrow(_GATE, ids.parse(segment), caller.token)
+    if row is None:
+        raise NotFound
+    if caller.level is not Level.GATE:
+        await ensure_administers(db, caller, row["host_id"])
+        return Gate(row["id"], row["cancelled"])
+    if row["token"] is None or row["cancelled"]:
+        raise Restricted
+    return Gate(row["id"], False, row["token"], None if row["global"] else frozenset(row["sections"]))
+
+
+async def managed_event(db: Connection, caller: Caller, segment: str) -> int:
+    """The id of an event whose tokens this caller may manage. Raises NotFound, NotHostAdministrator."""
+    row = await db.fetchrow("SELECT id, host_id FROM events WHERE id = $1 AND removed_at IS NULL", ids.parse(segment))
+    if row is None:
+        raise NotFound
+    await ensure_administers(db, caller, row["host_id"])
+    return int(row["id"])
+
+
+# Tokens
+
+_OPENED = """ARRAY(
+    SELECT section.id FROM sections section
+     WHERE section.event_id = token.event_id AND section.removed_at IS NULL
+       AND (token.global OR EXISTS (
+            SELECT FROM token_sections opened WHERE opened.token_id = token.id AND opened.section_id = section.id))
+     ORDER BY section.id)"""
+
+_TOKEN_COLUMNS = f"token.id, token.event_id, token.code_encrypted, token.global, {_OPENED} AS sections"
+
+
+def token_builder(vault: Vault) -> Callable[[Row], Token]:
+    """What makes a token, as the API shows it, of a row."""
+
+    def build(row: Row) -> Token:
+        return Token(
+            uri=f"/events/{row['event_id']}/tokens/{row['id']}",
+            code=read_code(vault, row["code_encrypted"]),
+            is_global=row["global"],
+            sections=_section_uris(row),
+        )
+
+    return build
+
+
+def _section_uris(row: Row) -> list[str]:
+    return [f"/events/{row['event_id']}/sections/{section}" for section in row["sections"]]
+
+
+def _no_builder(_row: Row) -> Token:
+    raise NotImplementedError("a token's code is read with the vault")
+
+
+TOKENS: Listing[Token] = Listing(
+    source="tokens token",
+    columns=_TOKEN_COLUMNS,
+    id="NOT token.global, token.id",
+    build=_no_builder,
+    filters={"global": boolean("token.global")},
+)
+LIVE_TOKENS = "token.event_id = $1 AND token.removed_at IS NULL"
+
+
+async def get_token(db: Connection, vault: Vault, event_id: int, token_id: int | None) -> Token:
+    """The token of the event. Raises NotFound."""
+    row = await db.fetchrow(
+        f"SELECT {_TOKEN_COLUMNS} FROM tokens token WHERE {LIVE_TOKENS} AND token.id = $2", event_id, token_id
+    )
+    if row is None:
+        raise NotFound
+    return token_builder(vault)(row)
+
+
+async def get_token_key(db: Connection, vault: Vault, typed: str) -> TokenKey:
+    """The key behind a code, typed in any case. Raises CodeNotFound."""
+    code = clean_code(typed)
+    row = code and await db.fetchrow(
+        f"SELECT token.id, token.event_id, {_OPENED} AS sections"
+        "  FROM tokens token JOIN events event ON event.id = token.event_id"
+        " WHERE token.code_hmac = $1 AND token.removed_at IS NULL"
+        "   AND event.removed_at IS NULL AND event.status <> 'Cancelled'",
+        code_digest(vault, code),
+    )
+    if not row:
+        raise CodeNotFound
+    return TokenKey(gate_key(vault, row["id"]), f"/events/{row['event_id']}", _section_uris(row))
+
+
+# Tickets
+
+
+def _parse_since(text: str) -> str | None:
+    # A plus sign that was not encoded arrives as a space.
+    moment = f"{text[:10]}T{text[11:].replace(' ', '+')}"
+    return moment if text[10:11] in ("T", " ") and clock.is_moment(moment) else None
+
+
+TICKETS: Listing[Ticket] = Listing(
+    source=SOURCE,
+    columns=COLUMNS,
+    id="ticket.id",
+    build=build_ticket,
+    filters={
+        "modified_since": Filter(
+            "ticket.changed_at >= instant({}::text, 'UTC')",
+            _parse_since,
+            {"type": "string", "format": "date-time", "description": "UTC unless it carries an offset"},
+        )
+    },
+)
+
+
+VALID = "ticket.status = 'Issued'"
+
+
+def within(gate: Gate, alias: str) -> tuple[str, list[object]]:
+    """The condition for what this gate may see, on the columns of `alias`, and its values."""
+    return (
+        f"{alias}.event_id = $1 AND ($2::bigint[] IS NULL OR {alias}.section_id = ANY($2))",
+        [gate.event, None if gate.sections is None else sorted(gate.sections)],
+    )
+
+
+# A change is stamped by the clock while its transaction runs, and is seen when it commits. Whatever a reader does not
+# see yet belongs to a transaction that has begun and is listed here, so a cursor before its beginning misses nothing.
+# The margin covers changes that are stamped, but not yet written at all.
+_CURSOR = """
+SELECT to_char((clock() - greatest(age, interval '0') - interval '2 seconds') AT TIME ZONE 'UTC',
+               'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+  FROM (SELECT max(clock_timestamp() - xact_start) AS age
+          FROM pg_stat_activity
+         WHERE datname = current_database() AND backend_xid IS NOT NULL AND pid <> pg_backend_pid()) oldest"""
+
+
+async def next_cursor(db: Connection) -> str:
+    """The `modified_since` that will find all that is not yet committed; to be had before the tickets are read."""
+    return str(await db.fetchval(_CURSOR))
+
+
+# Admissions
+
+
+def build_admission(row: Row) -> Admission:
+    """An admission as the API shows it."""
+    return Admission(
+        uri=f"/events/{row['event_id']}/admissions/{row['id']}",
+        redeemer=row["redeemer"],
+        device=row["device"],
+        ticket=row["serial"],
+        patron=build_short_account(row, "patron_"),
+        section=build_short_section(row),
+        admitted=clock.stamp(row["admitted_at"]),
+    )
+
+
+def _parse_section_filter(text: str) -> int | None:
+    named = parse_section(text)
+    return named[1] if named else ids.parse(text)
+
+
+def _parse_patron(text: str) -> str:
+    return text.removeprefix("/accounts/").upper()
+
+
+def clean_serial(typed: str) -> str:
+    """The serial that was scanned or typed, in any case."""
+    return typed.strip().upper()
+
+
+_SECTION_SCHEMA = {"type": "string", "description": "a section's id or full URI"}
+
+ADMISSIONS: Listing[Admission] = Listing(
+    source="""admissions admission
+        LEFT JOIN tickets ticket ON ticket.id = admission.ticket_id
+        LEFT JOIN sections section ON section.id = admission.section_id
+        LEFT JOIN accounts patron ON patron.id = admission.patron_id""",
+    columns=(
+        "admission.id, admission.event_id, admission.redeemer, admission.device, admission.admitted_at,"
+        f" ticket.serial, {SECTION_COLUMNS}, {short_columns('patron', 'patron_')}"
+    ),
+    id="admission.id",
+    build=build_admission,
+    filters={
+        "redeemer": exact("admission.redeemer"),
+        "device": exact("admission.device"),
+        "ticket": Filter("admission.ticket_id = (SELECT id FROM tickets WHERE serial = {})", clean_serial),
+        "patron": Filter(
+            "admission.patron_id = (SELECT id FROM accounts WHERE number = {})",
+            _parse_patron,
+            {"type": "string", "description": "an account's number or URI"},
+        ),
+        "section": Filter("admission.section_id = {}", _parse_section_filter, _SECTION_SCHEMA),
+    },
+)
+
+
+async def get_admissions(db: Connection, admission_ids: Sequence[int]) -> list[Admission]:
+    """These admissions, in the order in which they were made."""
+    rows = await db.fetch(
+        f"SELECT {ADMISSIONS.columns} FROM {ADMISSIONS.source}"
+        " WHERE admission.id = ANY($1::bigint[]) ORDER BY admission.id",
+        admission_ids,
+    )
+    return [build_admission(row) for row in rows]

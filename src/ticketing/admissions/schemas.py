@@ -1,0 +1,84 @@
+"""Gate tokens and admissions on the wire."""
+
+from typing import Any
+
+import msgspec
+
+from ticketing.accounts.schemas import ShortAccount
+from ticketing.kit import ids
+from ticketing.kit.forms import BadValue, Field, Form, Kind, text, texts
+from ticketing.tickets.schemas import ShortSection, Ticket
+
+MOST_SECTIONS = 1000  # of one token
+MOST_SERIALS = 500  # of one request
+
+
+class Token(msgspec.Struct):
+    """What staff open a gate with; the global one opens every section of the event, later ones too."""
+
+    uri: str = msgspec.field(name="self")
+    code: str
+    is_global: bool = msgspec.field(name="global")
+    sections: list[str]
+
+
+class TokenKey(msgspec.Struct):
+    """The API key behind a code, and what it opens."""
+
+    key: str
+    event: str
+    sections: list[str]
+
+
+class TicketPage(msgspec.Struct):
+    """A page of tickets, and the `modified_since` to ask with next."""
+
+    page: int
+    records: int
+    total: int
+    entries: list[Ticket]
+    cursor: str
+
+
+class Admission(msgspec.Struct):
+    """Who was let in, by whom, with which ticket (its serial)."""
+
+    uri: str = msgspec.field(name="self")
+    redeemer: str
+    device: str
+    ticket: str
+    patron: ShortAccount
+    section: ShortSection
+    admitted: str
+
+
+def parse_section(uri: str) -> tuple[int, int] | None:
+    """The ids of event and section in `/events/E/sections/S`, or None."""
+    match uri.split("/"):
+        case ["", "events", event, "sections", section]:
+            event_id, section_id = ids.parse(event), ids.parse(section)
+            return (event_id, section_id) if event_id is not None and section_id is not None else None
+    return None
+
+
+def _sections() -> Kind:
+    uris = texts(MOST_SECTIONS, example=["/events/17325458293736/sections/17325458293999"])
+
+    def parse(value: Any) -> list[tuple[int, int]]:
+        named = [parse_section(uri) for uri in uris.parse(value)]
+        if None in named:
+            raise BadValue
+        return list(dict.fromkeys(pair for pair in named if pair))
+
+    return Kind(parse, uris.schema, uris.example)
+
+
+TOKEN = Form([Field("sections", _sections(), description="full URIs of sections of this event")])
+
+ADMISSION = Form(
+    [
+        Field("redeemer", text(example="Gate staff"), description="who scans"),
+        Field("device", text(example="Scanner 4"), description="what with"),
+        Field("serials", texts(MOST_SERIALS, each=200, example=["DAWIER-BACK75580348"])),
+    ]
+)

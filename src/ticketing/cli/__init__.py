@@ -1,0 +1,5 @@
+"""The command `ticketing`."""
+
+from .commands import main
+
+__all__ = ["main"]

@@ -1,0 +1,143 @@
+"""Registering, changing, listing and unlisting events."""
+
+from typing import Any
+
+import msgspec
+
+from ticketing.kit.database import Connection
+from ticketing.kit.errors import Taken
+from ticketing.kit.vault import Vault
+from ticketing.sessions.gate_keys import issue_token
+
+from .errors import NotApproved
+from .queries import RunEvent
+
+_REGISTER = """
+INSERT INTO events (id, host_id, category_id, subcategory, venue_id, timezone, type, title, description, status, public,
+                    featured, start_text, end_text, starts_at, ends_at, disclaimer, tags, published_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'Draft', $10,
+        $11, $12, $13, instant($12, $6), instant($13, $6), $14, $15::text::jsonb, clock())"""
+
+_UPDATE = """
+UPDATE events SET category_id = $2, subcategory = $3, venue_id = $4, timezone = $5, type = $6, title = $7,
+       description = $8, public = $9, featured = coalesce($10, featured),
+       start_text = coalesce($11, start_text), end_text = coalesce($12, end_text),
+       starts_at = instant(coalesce($11, start_text), $5), ends_at = instant(coalesce($12, end_text), $5),
+       disclaimer = coalesce($13, disclaimer), tags = coalesce($14::text::jsonb, tags)
+ WHERE id = $1"""
+
+
+async def ensure_title_free(db: Connection, title: str | None, *, but: int | None = None) -> None:
+    """Raise Taken when another event bears the title."""
+    if title is not None and await db.fetchval(
+        "SELECT true FROM events WHERE lower(title) = lower($1) AND removed_at IS NULL AND id IS DISTINCT FROM $2",
+        title,
+        but,
+    ):
+        raise Taken("event", ["title"])
+
+
+async def misfits(db: Connection, values: dict[str, Any], *, start: str = "", end: str = "") -> list[str]:
+    """Which members do not fit the others: a subcategory of another category, an end before the start.
+
+    `start` and `end` are what stands when the values do not change it.
+    """
+    names = []
+    category, subcategory = values.get("category"), values.get("subcategory")
+    if category and subcategory and subcategory not in category.subcategories:
+        names.append("subcategory")
+    venue = values.get("venue")
+    zone = venue.timezone if venue else "UTC"
+    if await is_before(db, values.get("end", end), values.get("start", start), zone):
+        names.append("end")
+    return names
+
+
+async def is_before(db: Connection, moment: str, other: str, zone: str) -> bool:
+    """Whether a moment, as it was sent, lies before another; never when one of them is unset."""
+    if not moment or not other:
+        return False
+    return bool(await db.fetchval("SELECT instant($1, $3) < instant($2, $3)", moment, other, zone))
+
+
+async def register_event(db: Connection, vault: Vault, event_id: int, token_id: int, values: dict[str, Any]) -> None:
+    """Write a draft, with the gate token that opens all its sections, later ones too."""
+    await db.execute(
+        _REGISTER,
+        event_id,
+        values["host"],
+        values["category"].id,
+        values["subcategory"],
+        values["venue"].id,
+        values["venue"].timezone,
+        values["type"],
+        values["title"],
+        values["description"],
+        values["public"],
+        values["featured"],
+        values["start"],
+        values["end"],
+        values["disclaimer"],
+        _tags(values["tags"]),
+    )
+    await issue_token(db, vault, token_id, event_id, is_global=True)
+
+
+async def update_event(db: Connection, event: RunEvent, values: dict[str, Any]) -> None:
+    """Replace what is given; the rest keeps its value. In another zone all local times are other instants."""
+    zone = values["venue"].timezone
+    await db.execute(
+        _UPDATE,
+        event.id,
+        values["category"].id,
+        values["subcategory"],
+        values["venue"].id,
+        zone,
+        values["type"],
+        values["title"],
+        values["description"],
+        values["public"],
+        values.get("featured"),
+        values.get("start"),
+        values.get("end"),
+        values.get("disclaimer"),
+        _tags(values["tags"]) if "tags" in values else None,
+    )
+    if zone != event.timezone:
+        await _move_sales(db, event.id, zone)
+
+
+async def _move_sales(db: Connection, event_id: int, zone: str) -> None:
+    await db.execute("SELECT FROM sections WHERE event_id = $1 ORDER BY id FOR UPDATE", event_id)
+    await db.execute(
+        "UPDATE sections SET sales_start = instant(sales_start_text, $2), sales_end = instant(sales_end_text, $2)"
+        " WHERE event_id = $1",
+        event_id,
+        zone,
+    )
+    await db.execute(
+        "UPDATE prices SET opens_at = instant(from_text, $2), closes_at = instant(to_text, $2)"
+        " WHERE section_id IN (SELECT id FROM sections WHERE event_id = $1)",
+        event_id,
+        zone,
+    )
+
+
+async def list_event(db: Connection, event: RunEvent) -> None:
+    """List an approved event again. Raises NotApproved."""
+    await _set_listed(db, event, "Listed")
+
+
+async def unlist_event(db: Connection, event: RunEvent) -> None:
+    """Take an approved event out of sight and off sale. Raises NotApproved."""
+    await _set_listed(db, event, "Unlisted")
+
+
+async def _set_listed(db: Connection, event: RunEvent, status: str) -> None:
+    if not event.approved or event.status == "Cancelled":
+        raise NotApproved
+    await db.execute("UPDATE events SET status = $2 WHERE id = $1", event.id, status)
+
+
+def _tags(tags: Any) -> str:
+    return msgspec.json.encode(list(tags)).decode()

@@ -1,0 +1,74 @@
+"""Places that orders hold until they are paid, given up, or their time is over; and how they are given back.
+
+Whoever changes what a section holds locks it first, and everybody locks sections in the order of their ids: also to
+give back, for an unordered UPDATE deadlocks with a claim. An event is locked before its sections.
+"""
+
+from collections.abc import Sequence
+
+from ticketing.kit.database import Connection
+
+LOCK_SECTIONS = "SELECT FROM sections WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE"
+
+# What `freed` returned goes back to the counters of sections and prices.
+_COUNT_BACK = """
+counted AS (
+    UPDATE sections section SET held = section.held - given.quantity
+      FROM (SELECT section_id, sum(quantity)::int AS quantity FROM freed GROUP BY section_id) given
+     WHERE section.id = given.section_id),
+priced AS (
+    UPDATE prices price SET used = price.used - given.quantity
+      FROM (SELECT price_id, sum(quantity)::int AS quantity FROM freed
+             WHERE price_id IS NOT NULL GROUP BY price_id) given
+     WHERE price.id = given.price_id)"""
+
+_EXPIRE = f"""
+WITH freed AS (
+    UPDATE order_items SET held_until = NULL WHERE section_id = ANY($1::bigint[]) AND held_until <= (SELECT clock())
+    RETURNING section_id, price_id, quantity),
+{_COUNT_BACK}
+SELECT"""
+
+_END = f"""
+WITH freed AS (
+    UPDATE order_items SET held_until = NULL
+     WHERE held_until IS NOT NULL AND order_id IN (
+           SELECT order_id FROM order_items WHERE section_id = ANY($1::bigint[]) AND held_until IS NOT NULL)
+    RETURNING order_id, section_id, price_id, quantity),
+{_COUNT_BACK}
+UPDATE orders SET status = CASE WHEN held_until <= (SELECT clock()) THEN 'Timed Out' ELSE 'Cancelled' END,
+                  held_until = NULL
+ WHERE status = 'Placed' AND id IN (SELECT order_id FROM freed)"""
+
+_SECTIONS_OF_OPEN_ORDERS = """
+SELECT DISTINCT other.section_id FROM order_items item JOIN order_items other ON other.order_id = item.order_id
+ WHERE item.section_id = ANY($1::bigint[]) AND item.held_until IS NOT NULL AND other.held_until IS NOT NULL"""
+
+
+async def lock_with_open_orders(db: Connection, section_ids: Sequence[int]) -> None:
+    """Lock these sections and all others that their open orders hold places in."""
+    wanted = await _with_open_orders(db, set(section_ids))
+    locked: set[int] = set()
+    while not wanted <= locked:
+        await db.execute(LOCK_SECTIONS, sorted(wanted))
+        locked = wanted
+        # What was ordered while we waited; once locked, nothing more is.
+        wanted = await _with_open_orders(db, locked)
+
+
+async def _with_open_orders(db: Connection, section_ids: set[int]) -> set[int]:
+    return section_ids | {row["section_id"] for row in await db.fetch(_SECTIONS_OF_OPEN_ORDERS, list(section_ids))}
+
+
+async def end_holds(db: Connection, section_ids: Sequence[int]) -> None:
+    """End every open order that holds places in these sections, wherever else it holds some.
+
+    An order for a part of what was asked is not what was asked, so it is cancelled whole. The caller has locked with
+    `lock_with_open_orders`.
+    """
+    await db.execute(_END, list(section_ids))
+
+
+async def expire_due(db: Connection, section_ids: Sequence[int]) -> None:
+    """Give back what is due in these sections, which the caller has locked; the orders' own rows are tidied later."""
+    await db.execute(_EXPIRE, list(section_ids))

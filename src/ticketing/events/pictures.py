@@ -1,0 +1,44 @@
+"""Banners and thumbnails that travel in the bodies of events, as data URLs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ticketing.kit.database import Connection
+from ticketing.kit.media import Kind, Picture, PictureError
+from ticketing.kit.operations import Call
+from ticketing.media import read_upload, remove_upload, store_upload
+
+from .schemas import PICTURES
+
+KINDS: tuple[Kind, ...] = ("banner", "thumbnail")
+
+
+@dataclass(slots=True)
+class PictureChanges:
+    """What a body says about an event's pictures; None takes one away. `faults` names those that are none."""
+
+    wanted: dict[Kind, Picture | None] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+
+
+async def read_pictures(call: Call, body: Mapping[str, Any]) -> PictureChanges:
+    """The pictures in the body, decoded; while no transaction is open, since it takes up to a second each."""
+    changes = PictureChanges()
+    for kind in KINDS:
+        if kind in body:
+            try:
+                supplied = PICTURES[kind].is_supplied(body)
+                changes.wanted[kind] = await read_upload(call, body[kind], kind) if supplied else None
+            except PictureError:
+                changes.faults.append(kind)
+    return changes
+
+
+async def keep_pictures(db: Connection, event_id: int, changes: PictureChanges) -> None:
+    """Write what the body said."""
+    for kind, picture in changes.wanted.items():
+        if picture is None:
+            await remove_upload(db, event_id, kind)
+        else:
+            await store_upload(db, event_id, kind, picture)

@@ -1,0 +1,94 @@
+"""Ending what was on sale: removing a section, removing an event, cancelling one."""
+
+from ticketing.kit.callers import announce
+from ticketing.kit.database import Connection
+
+from .errors import AlreadySubmitted, HasPaidTickets, HasSoldTickets
+from .holds import end_holds, lock_with_open_orders
+from .queries import RunEvent
+
+# Sold and not given back; a ticket that cost something makes its item a paid one.
+_HAS_PAID = """
+SELECT true FROM order_items item JOIN orders ON orders.id = item.order_id
+ WHERE item.section_id = $1 AND item.price_cents > 0 AND item.returned_at IS NULL AND orders.status = 'Fulfilled'
+ LIMIT 1"""
+
+_LOCK_TICKETS = "SELECT FROM tickets WHERE section_id = $1 AND status <> 'Voided' ORDER BY id FOR UPDATE"
+
+_VOID_TICKETS = """
+UPDATE tickets SET status = 'Voided', changed_at = clock() WHERE section_id = $1 AND status <> 'Voided'"""
+
+_RETURN_ITEMS = """
+UPDATE order_items item SET returned_at = clock() FROM orders
+ WHERE item.section_id = $1 AND item.returned_at IS NULL AND orders.id = item.order_id AND orders.status = 'Fulfilled'
+RETURNING item.order_id"""
+
+_VOID_ORDERS = """
+UPDATE orders SET status = 'Voided'
+ WHERE id = ANY($1::bigint[]) AND status = 'Fulfilled' AND subtotal_cents + fees_cents = 0
+   AND NOT EXISTS (SELECT FROM order_items item WHERE item.order_id = orders.id AND item.returned_at IS NULL)"""
+
+
+async def remove_section(db: Connection, section_id: int, *, by_administrator: bool) -> None:
+    """Remove a section for which nobody paid (administrators: any); its tickets are voided, its open orders end.
+
+    Raises HasPaidTickets.
+    """
+    await lock_with_open_orders(db, [section_id])
+    if not by_administrator and await db.fetchval(_HAS_PAID, section_id):
+        raise HasPaidTickets
+    await end_holds(db, [section_id])
+    await db.execute(_LOCK_TICKETS, section_id)
+    await db.execute(_VOID_TICKETS, section_id)
+    await give_back_items(db, section_id)
+    await db.execute("DELETE FROM token_sections WHERE section_id = $1", section_id)
+    await db.execute("UPDATE sections SET sold = 0, removed_at = clock() WHERE id = $1", section_id)
+
+
+async def give_back_items(db: Connection, section_id: int) -> None:
+    """Give back all that was ordered in a section; each item once.
+
+    A free order of which nothing is live any more is Voided. A paid one keeps its status until its money went back:
+    what is owed are its items with `returned_at` set.
+    """
+    orders = {row["order_id"] for row in await db.fetch(_RETURN_ITEMS, section_id)}
+    if orders:
+        await db.execute(_VOID_ORDERS, sorted(orders))
+
+
+async def remove_event(db: Connection, event: RunEvent) -> None:
+    """Remove an event nobody holds tickets to; its open orders and its gate keys end.
+
+    Raises HasSoldTickets.
+    """
+    sections = await _lock_sections(db, event.id)
+    if await db.fetchval("SELECT true FROM sections WHERE event_id = $1 AND sold > 0 LIMIT 1", event.id):
+        raise HasSoldTickets
+    await end_holds(db, sections)
+    await _withdraw_submission(db, event.id)
+    await db.execute("UPDATE events SET removed_at = clock() WHERE id = $1", event.id)
+    await announce(db)
+
+
+async def cancel_event(db: Connection, event: RunEvent) -> None:
+    """Cancel an event: nothing is sold any more, its open orders end. Raises AlreadySubmitted the second time."""
+    if event.status == "Cancelled":
+        raise AlreadySubmitted
+    await end_holds(db, await _lock_sections(db, event.id))
+    await _withdraw_submission(db, event.id)
+    await db.execute("UPDATE events SET status = 'Cancelled' WHERE id = $1", event.id)
+
+
+async def _lock_sections(db: Connection, event_id: int) -> list[int]:
+    """The sections of the event, locked with those that share open orders with them."""
+    rows = await db.fetch("SELECT id FROM sections WHERE event_id = $1 AND removed_at IS NULL ORDER BY id", event_id)
+    sections = [row["id"] for row in rows]
+    await lock_with_open_orders(db, sections)
+    return sections
+
+
+async def _withdraw_submission(db: Connection, event_id: int) -> None:
+    await db.execute(
+        "UPDATE submissions SET status = 'Withdrawn', decided_at = clock() WHERE event_id = $1 AND status = 'Pending'",
+        event_id,
+    )

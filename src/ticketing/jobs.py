@@ -1,0 +1,7 @@
+"""All jobs of all packages."""
+
+from .kit.jobs import Jobs
+from .orders.jobs import jobs as orders
+from .sessions.jobs import jobs as sessions
+
+JOBS = Jobs("ticketing").include([orders, sessions])

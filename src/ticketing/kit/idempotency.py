@@ -1,0 +1,185 @@
+"""`Idempotency-Key`: a POST that is sent again gets the first answer again, for a day.
+
+The key is claimed in a committed row of its own before the work begins, under a lease: the row of a process that died
+can be claimed again when the lease is over. The request is compared by HMAC (operation, path, query, body; the
+operation's `secret_members` left out), and the stored answer, which may hold personal data, is encrypted: the row
+tells nothing without the server's secret. Stored are answers and refusals alike, but not 5xx and 429, after which the
+key is free again.
+
+A key belongs to the account (or gate token) that used it, so that it outlives a session.
+
+What is left to chance: a process that is killed between the commit of the work and that of its answer leaves a row
+that is claimed again after the lease, and the work is then done twice.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import msgspec
+import structlog
+
+from .callers import Caller
+from .database import Database
+from .errors import Conflict, InvalidValues, Refusal, Unprocessable
+from .operations import Call, Reply
+from .protocol import encode_body
+from .vault import Vault
+
+HEADER = b"idempotency-key"
+LONGEST_KEY = 255
+LEASE_SECONDS = 60
+KEPT_SECONDS = 24 * 3600
+
+log = structlog.get_logger()
+
+
+class StillProcessed(Conflict):
+    """The first request of the key has not been answered yet."""
+
+    text = "A request with this idempotency key is still being processed."
+
+
+class OtherRequest(Unprocessable):
+    """The key was used with another operation, path, query or body."""
+
+    text = "This idempotency key was already used for another request."
+
+
+class Stored(msgspec.Struct):
+    """An answer as it is kept, before encryption."""
+
+    body: str
+    content_type: str
+    headers: dict[str, str]
+
+
+class Idempotency:
+    """The keys of POSTs and the answers they got."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
+        self._vault = vault
+
+    @staticmethod
+    def concerns(call: Call) -> bool:
+        """Whether the request carries a key that counts; answers with an API key in them are never stored."""
+        return call.operation.method == "POST" and not call.operation.carries_key and HEADER in call.headers
+
+    async def once(self, call: Call, work: Callable[[], Awaitable[Reply]]) -> Reply:
+        """The answer of the work, or the one it gave before.
+
+        Raises InvalidValues for a key that is none, StillProcessed, OtherRequest, and what the work raises.
+        """
+        claim = _Claim(self._database, self._vault, call)
+        if stored := await claim.take():
+            return stored
+        try:
+            reply = await work()
+        except Refusal as refusal:
+            await claim.settle(Reply(refusal.body(), refusal.status, refusal.headers))
+            raise
+        except Exception:
+            await claim.release()
+            raise
+        await claim.settle(reply)
+        return reply
+
+
+class _Claim:
+    """One request's hold on its key; the end of its lease tells it from a later holder's."""
+
+    def __init__(self, database: Database, vault: Vault, call: Call) -> None:
+        self._database = database
+        self._vault = vault
+        self._operation = call.operation.id
+        self._name = (_bearer(call.caller), _key(call))
+        self._request = vault.digest("idempotency request", _request(call))
+        self._lease: datetime | None = None
+
+    async def take(self) -> Reply | None:
+        """None when the work is ours to do, else the stored answer. Raises StillProcessed, OtherRequest."""
+        async with self._database.reading() as db:
+            while True:
+                self._lease = await db.fetchval(
+                    _CLAIM, *self._name, self._operation, self._request, LEASE_SECONDS, KEPT_SECONDS
+                )
+                if self._lease is not None:
+                    return None
+                row = await db.fetchrow(_FIND, *self._name)
+                if row is not None:
+                    return self._answered(row)
+                # Released between the two statements: the next claim finds the key free.
+
+    def _answered(self, row: asyncpg.Record) -> Reply:
+        if row["request_hmac"] != self._request:
+            raise OtherRequest
+        if row["status"] is None:
+            raise StillProcessed
+        stored = msgspec.json.decode(self._vault.decrypt("idempotency answer", row["body"]), type=Stored)
+        headers = stored.headers | {"Idempotency-Replayed": "true"}
+        return Reply(stored.body.encode(), row["status"], headers, stored.content_type)
+
+    async def settle(self, reply: Reply) -> None:
+        """Keep the answer, unless it says that nothing was done."""
+        if reply.status >= 500 or reply.status == 429:
+            await self.release()
+            return
+        stored = Stored(encode_body(reply).decode(), reply.content_type, dict(reply.headers))
+        sealed = self._vault.encrypt("idempotency answer", msgspec.json.encode(stored).decode())
+        await self._execute(_SETTLE, reply.status, sealed)
+
+    async def release(self) -> None:
+        """Let the key be used again."""
+        await self._execute(_RELEASE)
+
+    async def _execute(self, statement: str, *values: Any) -> None:
+        try:
+            async with self._database.reading() as db:
+                await db.execute(statement, *self._name, self._lease, *values)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            # The work is done and its answer goes out; the lease will end by itself.
+            log.warning("idempotency.unsettled", reason=type(error).__name__)
+
+
+def _bearer(caller: Caller) -> bytes:
+    return f"token {caller.token}".encode() if caller.account is None else f"account {caller.account}".encode()
+
+
+def _key(call: Call) -> str:
+    key = call.header("idempotency-key")
+    if not 1 <= len(key) <= LONGEST_KEY or not key.isascii() or not key.isprintable():
+        raise InvalidValues(["Idempotency-Key"])
+    return key
+
+
+def _request(call: Call) -> bytes:
+    """What must be the same in a repetition."""
+    body = call.body
+    try:
+        value = msgspec.json.decode(body)
+        if isinstance(value, dict):
+            for name in call.operation.secret_members:
+                value.pop(name, None)
+        body = msgspec.json.encode(value, order="sorted")
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        pass  # malformed: compared as it came
+    path = call.scope["path"].encode("utf-8", "surrogateescape")
+    return b"\0".join((call.operation.id.encode(), path, call.scope["query_string"], body))
+
+
+_CLAIM = """
+INSERT INTO idempotency_keys AS held (caller, key, operation, request_hmac, lease_until, expires_at)
+VALUES ($1, $2, $3, $4, clock() + make_interval(secs => $5::int), clock() + make_interval(secs => $6::int))
+ON CONFLICT (caller, key) DO UPDATE
+   SET operation = excluded.operation, request_hmac = excluded.request_hmac, lease_until = excluded.lease_until,
+       expires_at = excluded.expires_at, status = NULL, body = NULL
+ WHERE held.expires_at <= clock()
+    OR held.status IS NULL AND held.lease_until <= clock() AND held.request_hmac = excluded.request_hmac
+RETURNING lease_until
+"""
+_FIND = "SELECT request_hmac, status, body FROM idempotency_keys WHERE caller = $1 AND key = $2"
+_OURS = "caller = $1 AND key = $2 AND lease_until = $3 AND status IS NULL"
+_SETTLE = f"UPDATE idempotency_keys SET status = $4, body = $5 WHERE {_OURS}"
+_RELEASE = f"DELETE FROM idempotency_keys WHERE {_OURS}"

@@ -1,0 +1,136 @@
+"""Guesses at secrets, counted over all workers, in a way that cannot be turned against the owner.
+
+A try is counted before the secret is looked at and taken back when it was right, so that a thousand guesses sent at
+once pass no bound together, and no rollback forgets a wrong one. To be called outside any transaction:
+
+    bounds = failures.password_bounds(call, account=account_id, known=await failures.is_known_address(...))
+    await failures.claim_try(call, bounds)                       # 429 when a bound is reached
+    if not right: raise WrongPassword                            # nothing more to do: the try is committed
+    await failures.forget(call, bounds)
+
+Windows are fixed: they open with the first try and close a quarter of an hour later; refused tries neither count nor
+prolong them. The table holds keyed hashes only, is not logged (a crash of PostgreSQL empties it) and nothing waits on
+its rows for longer than one statement.
+
+The real bounds, with the defaults (`TICKETING_WRONG_PASSWORDS` 10, `TICKETING_WRONG_CODES` 30):
+- passwords: 10 per account and address, 200 per address over all accounts, and 100 per account over all addresses from
+  which that account has never signed in - each in 15 minutes. So a botnet gets at most 9,600 guesses at one account a
+  day, each costing it an argon2id run of ours. Meanwhile the owner is let in from any address he has used before; from
+  a new one he waits 15 minutes at most, then races for a place in the next window.
+- gate codes: 30 per address in 15 minutes, 2,880 a day, at codes of which there are 36^8 = 2.8 million million.
+An IPv6 address counts as its /64, which is what one customer of a provider has.
+"""
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ticketing.kit.database import Connection
+from ticketing.kit.errors import TooManyRequests
+from ticketing.kit.operations import Call
+from ticketing.kit.vault import Vault
+from ticketing.settings import Settings
+
+WINDOW_SECONDS = 15 * 60
+ADDRESS_FACTOR = 20  # wrong passwords of one address, over all accounts
+ACCOUNT_FACTOR = 10  # wrong passwords for one account, over all addresses new to it
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """At most `limit` wrong tries at one target within a window.
+
+    `cleared` says that one right try makes up for all wrong ones before it; otherwise it only takes itself back.
+    """
+
+    target: str
+    limit: int
+    seconds: int = WINDOW_SECONDS
+    cleared: bool = False
+
+
+def password_bounds(call: Call, *, account: int | None, known: bool = False) -> list[Bound]:
+    """What bounds the passwords tried for an account (None: an identification nobody has).
+
+    `known` says that the account has signed in from this address before (`is_known_address`).
+    """
+    limit, place = call.the(Settings).wrong_passwords, network(call.address)
+    bounds = [Bound(f"password from {place}", limit * ADDRESS_FACTOR)]
+    if account is not None:
+        # The narrowest first: what it refuses must not use up the others, or one address could shut an account.
+        bounds.insert(0, Bound(f"password of {account} from {place}", limit, cleared=True))
+        if not known:
+            bounds.append(Bound(f"password of {account}", limit * ACCOUNT_FACTOR))
+    return bounds
+
+
+def code_bounds(call: Call) -> list[Bound]:
+    """What bounds the gate codes tried from an address."""
+    return [Bound(f"gate code from {network(call.address)}", call.the(Settings).wrong_codes)]
+
+
+async def is_known_address(db: Connection, account: int, address: str) -> bool:
+    """Whether the account has had a session from this address."""
+    return bool(
+        await db.fetchval("SELECT true FROM sessions WHERE account_id = $1 AND ip = $2 LIMIT 1", account, address)
+    )
+
+
+async def claim_try(call: Call, bounds: Sequence[Bound]) -> None:
+    """Count a try against each bound, committed at once.
+
+    Raises TooManyRequests, with the seconds that remain, at the first bound that is reached.
+    """
+    if call.the(Settings).rate_limits == "off":
+        return
+    vault = call.the(Vault)
+    async with call.reading() as db:
+        for bound in bounds:
+            target = _target(vault, bound)
+            if await db.fetchval(_CLAIM, target, bound.limit, bound.seconds) is None:
+                raise TooManyRequests(max(1, await db.fetchval(_REMAINING, target) or 1))
+
+
+async def forget(call: Call, bounds: Sequence[Bound]) -> None:
+    """Take a right try back, and what it makes up for."""
+    if call.the(Settings).rate_limits == "off":
+        return
+    vault = call.the(Vault)
+    async with call.reading() as db:
+        for bound in bounds:
+            await db.execute(_CLEAR if bound.cleared else _RELEASE, _target(vault, bound))
+
+
+async def tidy(db: Connection) -> None:
+    """Drop what no longer bounds anything; for a job."""
+    await db.execute("DELETE FROM failures WHERE until <= clock()")
+
+
+def network(address: str) -> str:
+    """The address, or the /64 of an IPv6 one; whatever else a server calls its client stays as it is."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if parsed.version == 4:
+        return address
+    mapped = parsed.ipv4_mapped
+    return str(mapped) if mapped else str(ipaddress.ip_network((int(parsed), 64), strict=False))
+
+
+def _target(vault: Vault, bound: Bound) -> str:
+    return vault.digest("failures", bound.target.encode("utf-8", "replace")).hex()
+
+
+# No row comes back where the bound is reached: whether there is room and taking it are one statement.
+_CLAIM = """
+INSERT INTO failures AS failure (target, count, until) VALUES ($1, 1, clock() + make_interval(secs => $3::int))
+ON CONFLICT (target) DO UPDATE
+   SET count = CASE WHEN failure.until <= clock() THEN 1 ELSE failure.count + 1 END,
+       until = CASE WHEN failure.until <= clock() THEN excluded.until ELSE failure.until END
+ WHERE failure.until <= clock() OR failure.count < $2::int
+RETURNING count
+"""
+_REMAINING = "SELECT ceil(extract(epoch FROM until - clock()))::int FROM failures WHERE target = $1"
+_CLEAR = "DELETE FROM failures WHERE target = $1"
+_RELEASE = "UPDATE failures SET count = greatest(count - 1, 0) WHERE target = $1"

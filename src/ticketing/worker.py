@@ -1,0 +1,115 @@
+"""The worker: a process of its own that does the jobs, so that no heavy one ever stands before a request.
+
+`serve` runs one beside the processes that answer; `ticketing worker` runs more, on any machine that reaches the
+database. `python -m ticketing.worker` takes its settings from the environment.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from .jobs import JOBS
+from .kit.database import Database
+from .kit.job_worker import DATABASE_TROUBLE, work_off
+from .kit.jobs import Jobs
+from .kit.logs import configure_logs
+from .kit.operations import Services
+from .kit.vault import Vault
+from .settings import BadSetting, Settings, read_settings
+
+POOL_SIZE = 6
+DRAIN_SECONDS = 15
+LONGEST_PAUSE_SECONDS = 10
+
+log = structlog.get_logger()
+
+
+async def run_worker(settings: Settings, stop: asyncio.Event, jobs: Jobs = JOBS) -> None:
+    """Do jobs until `stop` is set; what is under way then gets DRAIN_SECONDS, the rest goes back into the queue.
+
+    Waits for a database that is away, at the start too.
+    """
+    database = Database(settings.database_url, pool_size=POOL_SIZE)
+    if not await _open(database, stop):
+        return
+    services = Services(settings, database, Vault(settings.secret))
+    working = asyncio.create_task(work_off(settings.database_url, jobs, services, stop))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({working}, timeout=DRAIN_SECONDS)
+    finally:
+        stopping.cancel()
+        working.cancel()
+        try:
+            with contextlib.suppress(asyncio.CancelledError):
+                await working
+        finally:
+            await database.close()
+
+
+async def _open(database: Database, stop: asyncio.Event) -> bool:
+    """Whether the database was opened before `stop` was set."""
+    pause = 0.5
+    while not stop.is_set():
+        try:
+            await database.open()
+        except DATABASE_TROUBLE as error:
+            log.warning("worker.waits_for_database", reason=type(error).__name__)
+        else:
+            return True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), pause)
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+    return False
+
+
+async def work_until_told(settings: Settings, *, supervised: bool = False) -> None:
+    """Do jobs until SIGTERM or Ctrl-C; `supervised`: or until standard input ends, as it does with the parent."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    if supervised:
+        # Ctrl-C is the parent's to hear.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        watch = threading.Thread(target=_until_input_ends, args=(loop, stop.set), name="parent-watch", daemon=True)
+        watch.start()
+    else:
+        loop.add_signal_handler(signal.SIGINT, stop.set)
+    await run_worker(settings, stop)
+
+
+def _until_input_ends(loop: asyncio.AbstractEventLoop, end: Callable[[], None]) -> None:
+    with contextlib.suppress(OSError):
+        while os.read(0, 1024):
+            pass
+    with contextlib.suppress(RuntimeError):  # the loop has ended before
+        loop.call_soon_threadsafe(end)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The worker as a program."""
+    parser = argparse.ArgumentParser(prog="python -m ticketing.worker", description="Do the jobs that are queued.")
+    parser.add_argument("--supervised", action="store_true", help="end when standard input ends")
+    options = parser.parse_args(arguments)
+    try:
+        settings = read_settings()
+    except BadSetting as error:
+        print(error, file=sys.stderr)  # noqa: T201 - for the person at the terminal
+        return 1
+    if not settings.database_url:
+        print("DATABASE_URL is not set: a worker needs the database of a server.", file=sys.stderr)  # noqa: T201
+        return 1
+    configure_logs(settings.log_format)
+    asyncio.run(work_until_told(settings, supervised=options.supervised))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
