@@ -106,3 +106,20 @@ async def _made(person: Client, path: str, usual: dict[str, Any], members: dict[
     assert answer.status == 201, answer.body
     made: dict[str, Any] = answer.body
     return made
+
+
+async def hold_tickets(
+    buyer: Client, runner: Client, event: dict[str, Any], section: dict[str, Any], quantity: int = 1
+) -> list[str]:
+    """The serials of free tickets that the buyer ordered just now, read by somebody who runs the event."""
+    order = await _made(buyer, "/orders", {"items": {section_uri(event, section): quantity}}, {})
+    assert order["status"] == "Fulfilled", order
+    valid = await runner.get(f"{event['self']}/tickets", records=500, order="desc")
+    assert valid.status == 200, valid.body
+    owned = [ticket["serial"] for ticket in valid["entries"] if ticket["owner"]["number"] == buyer.number]
+    return owned[:quantity][::-1]
+
+
+def gate(visitor: Client, key: str) -> Client:
+    """A scanner with this gate key."""
+    return Client(visitor.http, key)

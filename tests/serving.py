@@ -46,11 +46,11 @@ class Server:
     async def ended(self, seconds: float = STOP_SECONDS) -> int:
         """Wait for the end; the exit code."""
         code = await asyncio.wait_for(self.process.wait(), seconds)
-        if number := code < 0:  # killed: workers may still hold the pipe
+        if code < 0:  # killed: its workers may still hold the pipe
             self._reading.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._reading
-        return code if not number else code
+        return code
 
 
 @contextlib.asynccontextmanager

@@ -1,6 +1,7 @@
 """Builds the server of one process: settings in, routes mounted, errors mapped."""
 
 import contextlib
+import re
 from collections.abc import AsyncIterator, Sequence
 from importlib.metadata import version
 from typing import Any
@@ -107,7 +108,7 @@ def _allow_origins(app: Any, settings: Settings) -> Any:
         return app
     return CORSMiddleware(
         app,
-        allow_origins=[origin.strip() for origin in settings.cors_origins.split(",")],
+        allow_origin_regex="|".join(_origin_pattern(origin.strip()) for origin in settings.cors_origins.split(",")),
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
         allow_headers=["Content-Type", "X-API-Key", "X-Client-Version", "Idempotency-Key"],
         expose_headers=[
@@ -119,6 +120,14 @@ def _allow_origins(app: Any, settings: Settings) -> Any:
             "Idempotency-Replayed",
         ],
     )
+
+
+def _origin_pattern(origin: str) -> str:
+    """A regular expression of an origin; `*` in place of the port stands for any."""
+    if origin == "*":
+        return ".*"
+    host, any_port, _ = origin.partition(":*")
+    return re.escape(host) + (r"(:\d+)?" if any_port else "")
 
 
 async def _wrong_method(_request: Request, error: Exception) -> Response:

@@ -1,26 +1,49 @@
-"""Whether this process lives, and whether it is ready for customers; outside /v3 and without a key."""
+"""Whether this process lives, and whether it is ready for customers; outside /v3 and without a key.
+
+Ready means: the database answers and has the shape this version needs, or a newer one. Jobs that wait too long, or were given up,
+make it degraded and leave it ready: a load balancer must not take a shop off the net because mail is late.
+"""
 
 import asyncio
+from dataclasses import dataclass, field
+from typing import Any
 
 import asyncpg
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from .kit.database import Database
+from .kit.database import Connection, Database
+from .kit.jobs import QueueState, queue_state
 from .kit.operations import Services
 from .migrations import newest
 
-ANSWER_SECONDS = 3
+ANSWER_SECONDS = 1.0
+REMEMBERED_SECONDS = 1.0  # anybody may ask, as often as he likes
+LATE_SECONDS = 120  # a job that waits longer is late
+QUIET_SECONDS = 180  # something recurs every 30 s: no worker lives
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found: `checks` by name, each with `ok`, its figures, and a `reason` when it is not."""
+
+    ready: bool
+    checks: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def response(self) -> Response:
+        """The answer; 200 or 503."""
+        degraded = not all(check["ok"] for check in self.checks.values())
+        body = {"ready": self.ready, "degraded": degraded, "checks": self.checks}
+        return JSONResponse(body, 200 if self.ready else 503, headers={"Cache-Control": "no-store"})
 
 
 def routes(services: Services) -> list[BaseRoute]:
     """`/health/live` and `/health/ready`."""
+    readiness = Readiness(services.the(Database))
 
     async def ready(_request: Request) -> Response:
-        checks = await _checks(services.the(Database))
-        ok = all(check["ok"] for check in checks.values())
-        return JSONResponse({"ready": ok, "checks": checks}, 200 if ok else 503)
+        return (await readiness.report()).response()
 
     return [Route("/health/live", _live), Route("/health/ready", ready)]
 
@@ -29,14 +52,84 @@ async def _live(_request: Request) -> Response:
     return JSONResponse({"live": True})
 
 
-async def _checks(database: Database) -> dict[str, dict[str, object]]:
-    try:
-        async with asyncio.timeout(ANSWER_SECONDS), database.reading() as db:
-            revision = await db.fetchval("SELECT version_num FROM alembic_version")
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
-        return {"database": {"ok": False, "reason": "The database does not answer."}}
+class Readiness:
+    """Asks the database once for all who ask at the same time, and within a second of a good answer not again."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._hears = False
+        self._asking: asyncio.Task[Report] | None = None
+        self._last: Report | None = None
+        self._last_at = 0.0
+        database.on_hearing(self._heed)
+
+    async def report(self) -> Report:
+        """How things stand, within ANSWER_SECONDS."""
+        if self._last and asyncio.get_running_loop().time() - self._last_at < REMEMBERED_SECONDS:
+            return self._last
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask(), name="readiness")
+        return await asyncio.shield(self._asking)
+
+    async def _ask(self) -> Report:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS), self._database.reading() as db:
+                report = await _read(db)
+        except TimeoutError:
+            return self._unanswered()
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return _UNREACHABLE
+        self._last = report if report.ready else None
+        self._last_at = asyncio.get_running_loop().time()
+        return report
+
+    def _unanswered(self) -> Report:
+        """No connection was free in time: a crowd, or a database that hangs.
+
+        The process's own connection, probed twice a second, knows which. Without it a busy server would be taken off
+        the net for being busy.
+        """
+        if not self._hears or self._last is None:
+            return _UNREACHABLE
+        busy = {"ok": False, "reason": "All connections are in use; the rest is as last seen."}
+        return Report(ready=True, checks=self._last.checks | {"database": busy})
+
+    def _heed(self, hears: bool) -> None:
+        self._hears = hears
+
+
+_UNREACHABLE = Report(False, {"database": {"ok": False, "reason": "The database does not answer."}})
+
+
+async def _read(db: Connection) -> Report:
     wanted = newest()
-    migrations: dict[str, object] = {"ok": revision == wanted, "revision": revision}
-    if revision != wanted:
+    exists = await db.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL")
+    revision = await db.fetchval("SELECT version_num FROM alembic_version") if exists else None
+    migrations: dict[str, Any] = {"ok": revision == wanted, "revision": revision}
+    checks = {"database": {"ok": True}, "migrations": migrations}
+    if revision is None or revision < wanted:
         migrations["reason"] = f"The database is at {revision}, this version needs {wanted}: run `ticketing migrate`."
-    return {"database": {"ok": True}, "migrations": migrations}
+        return Report(False, checks)
+    if revision > wanted:
+        # In a rolling upgrade the first new process migrates; the old ones serve until they are replaced.
+        migrations["reason"] = f"The database is at {revision}, this version is made for {wanted}."
+    return Report(True, checks | {"jobs": judge(await queue_state(db))})
+
+
+def judge(queue: QueueState) -> dict[str, Any]:
+    """Whether the jobs are well, and if not, why."""
+    quiet = queue.quiet_seconds
+    faults = []
+    if quiet is None or quiet > QUIET_SECONDS:
+        faults.append("No worker runs.")
+    if queue.lag_seconds > LATE_SECONDS:
+        faults.append("Jobs wait too long.")
+    if queue.dead:
+        faults.append("Jobs were given up.")
+    jobs: dict[str, Any] = {
+        "ok": not faults,
+        "lagSeconds": round(queue.lag_seconds, 1),
+        "dead": queue.dead,
+        "quietSeconds": None if quiet is None else round(quiet, 1),
+    }
+    return jobs | {"reason": " ".join(faults)} if faults else jobs

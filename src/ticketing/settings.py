@@ -43,7 +43,9 @@ class Settings:
     failures_per_minute: int = _knob(300, "refused requests of one address per minute and worker")
     wrong_passwords: int = _knob(10, "wrong passwords for one account within 15 minutes, over all workers")
     wrong_codes: int = _knob(30, "wrong gate codes of one address within 15 minutes, over all workers")
-    cors_origins: str = _knob("", "origins allowed to call from a browser, comma-separated; empty: none")
+    cors_origins: str = _knob(
+        "", "origins allowed to call from a browser, comma-separated (`http://localhost:*`: any port); empty: none"
+    )
     media_url: str = _knob("", "where images are served, absolute; unset: `/media` of the host that was asked")
     maps_key: str = _knob("", "Google Maps key for venue maps", secret=True)
     maps_signing_secret: str = _knob("", "signing secret that belongs to the key (base64)", secret=True)

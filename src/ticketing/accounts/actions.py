@@ -11,6 +11,7 @@ from ticketing.kit.forms import Body
 from . import rules
 from .errors import AccountHoldsTickets, AccountNotFound, LastAdministrator
 from .forms import PROFILE
+from .locks import lock_accounts
 from .queries import find_account
 
 _COLUMNS = {
@@ -152,6 +153,7 @@ async def delete_account(db: Connection, account_id: int) -> None:
     Raises LastAdministrator, AccountHoldsTickets.
     """
     await ensure_administrators_remain(db, account_id)
+    await lock_accounts(db, [account_id])
     if await db.fetchval(
         "SELECT true FROM tickets ticket JOIN events event ON event.id = ticket.event_id"
         " WHERE ticket.owner_id = $1 AND ticket.status IN ('Issued', 'Pending')"

@@ -1,4 +1,4 @@
-"""The commands: `serve`, `demo`, `migrate`, `openapi`, `version`; `admin` and `integrations` have files of their own."""
+"""The commands of the server itself; `admin` and `integrations` have files of their own."""
 
 import asyncio
 import importlib.metadata
@@ -9,7 +9,13 @@ from typing import Annotated
 import typer
 
 from ticketing.embedded import default_data_dir
+from ticketing.serving import CannotServe, Options, complete
+from ticketing.serving import serve as serve_until_stopped
+from ticketing.settings import Settings, read_settings, table
 
+from . import admin, integrations
+from .database import reached, run
+from .options import DataDir
 from .terminal import answers, faults_explained, progress, say
 
 app = typer.Typer(
@@ -20,9 +26,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-DataDir = Annotated[
+app.add_typer(admin.app, name="admin")
+app.add_typer(integrations.app, name="integrations")
+
+LOCALHOST = "http://localhost:*,http://127.0.0.1:*"  # a front end being developed runs on any port
+
+DemoDir = Annotated[
     Path | None,
-    typer.Option(help="Where data is kept.", show_default=str(default_data_dir()), envvar="TICKETING_DATA_DIR"),
+    typer.Option(help="Where data is kept.", show_default=str(default_data_dir() / "demo")),
 ]
 Host = Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for all.")]
 PortNumber = Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 for any free one.")]
@@ -33,12 +44,8 @@ Workers = Annotated[
 
 
 @app.command()
-def serve(
-    host: Host = "127.0.0.1", port: PortNumber = 8000, data_dir: DataDir = None, workers: Workers = None
-) -> None:
+def serve(host: Host = "127.0.0.1", port: PortNumber = 8000, data_dir: DataDir = None, workers: Workers = None) -> None:
     """Serve the API, with the PostgreSQL of DATABASE_URL or the embedded one."""
-    from ticketing.serving import Options
-    from ticketing.serving import serve as serve_until_stopped
 
     def ready(url: str) -> None:
         say(f"TickeTing answers at {url}/v3 (documentation: {url}/docs). Ctrl-C stops it.")
@@ -50,11 +57,82 @@ def serve(
 
 
 @app.command()
+def demo(host: Host = "127.0.0.1", port: PortNumber = 8000, data_dir: DemoDir = None, workers: Workers = None) -> None:
+    """Serve a small world to look at, and print who can sign in."""
+    import ticketing.demo as world
+
+    async def prepare(settings: Settings) -> None:
+        try:
+            await world.plant(settings, progress)
+        except world.NotEmpty as error:
+            raise CannotServe(str(error)) from None
+
+    def ready(url: str) -> None:
+        say(
+            f"""
+TickeTing answers at {url}/v3 (documentation: {url}/docs). Ctrl-C stops it.
+
+  administrator  {world.ADMINISTRATOR:<10} password  {world.PASSWORD}
+  host           {world.HOST:<10} password  {world.PASSWORD}
+  customer       {world.CUSTOMER:<10} password  {world.PASSWORD}
+  public key     {world.PUBLIC_KEY}
+  gate code      {world.GATE_CODE} ({world.OPEN_EVENT})
+"""
+        )
+        answers.file.flush()
+
+    options = Options(
+        host, port, data_dir or default_data_dir() / "demo", workers or _cores(), {"TICKETING_CORS_ORIGINS": LOCALHOST}
+    )
+    with faults_explained():
+        asyncio.run(serve_until_stopped(options, progress=progress, ready=ready, prepare=prepare))
+
+
+@app.command()
+def migrate(data_dir: DataDir = None) -> None:
+    """Bring the database to the newest shape; `serve` does so by itself."""
+    run(_migrate(data_dir))
+
+
+async def _migrate(data_dir: Path | None) -> None:
+    from ticketing.migrations import newest
+    from ticketing.serving.databases import prepare_database
+
+    async with reached(data_dir) as dsn:
+        await prepare_database(dsn, progress)
+    say(f"The database is at revision {newest()}.")
+
+
+@app.command()
+def worker(data_dir: DataDir = None) -> None:
+    """Do queued jobs, beside the worker that every `serve` runs."""
+    run(_work(data_dir))
+
+
+async def _work(data_dir: Path | None) -> None:
+    from ticketing.kit.logs import configure_logs
+    from ticketing.worker import work_until_told
+
+    settings = read_settings()
+    configure_logs(settings.log_format)
+    async with reached(data_dir) as dsn:
+        settings = complete(settings, dsn, data_dir or default_data_dir())
+        progress("Doing jobs. Ctrl-C stops it.")
+        await work_until_told(settings)
+
+
+@app.command()
 def openapi() -> None:
     """Print the OpenAPI description of the API."""
     from ticketing.app import description
 
     answers.file.write(description().decode() + "\n")
+
+
+@app.command("settings")
+def print_settings() -> None:
+    """Print the table of settings."""
+    say(table())
 
 
 @app.command()

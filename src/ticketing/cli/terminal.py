@@ -3,6 +3,7 @@
 import contextlib
 import sys
 from collections.abc import Iterator
+from typing import NoReturn
 
 from rich.console import Console
 
@@ -24,7 +25,7 @@ def say(line: str) -> None:
     answers.print(line, markup=False)
 
 
-def fail(sentence: str) -> None:
+def fail(sentence: str) -> NoReturn:
     """Say what is wrong and end with exit code 1."""
     notes.print(sentence, style="red", markup=False)
     sys.exit(1)

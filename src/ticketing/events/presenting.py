@@ -6,6 +6,7 @@ that an event and all that belongs to it is one statement.
 
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import attrgetter
 
 import msgspec
 
@@ -40,7 +41,7 @@ STORED_SECTION = f"""json_build_array(
     section.sales_end_text, section.active, section.capacity, section.sold, section.held - {DUE},
     (SELECT json_agg(json_build_array(
                 price.id, price.price_cents, extract(epoch FROM price.opens_at)::float8,
-                extract(epoch FROM price.closes_at)::float8, price.quantity, {USED}, price.to_text) ORDER BY price.id)
+                extract(epoch FROM price.closes_at)::float8, price.quantity, {USED}, price.to_text))
        FROM prices price WHERE price.section_id = section.id AND price.removed_at IS NULL))"""
 
 NOW = "extract(epoch FROM (SELECT clock()))::float8 AS now"
@@ -50,7 +51,7 @@ COLUMNS = f"""
 event.id, event.published_at, event.title, event.description, event.status, event.type, event.public, event.featured,
 event.subcategory, event.start_text, event.end_text, event.disclaimer, event.tags, event.host_id, {NOW},
 {HOST_COLUMNS}, {CATEGORY_COLUMNS}, {VENUE_COLUMNS},
-(SELECT json_agg({STORED_SECTION} ORDER BY section.id)
+(SELECT json_agg({STORED_SECTION})
    FROM sections section WHERE section.event_id = event.id AND section.removed_at IS NULL) AS sections"""
 
 SOURCE = """
@@ -75,6 +76,7 @@ class _StoredSection(msgspec.Struct, array_like=True):
     offers: list[Offer] | None
 
 
+_creation = attrgetter("id")
 _sections = msgspec.json.Decoder(list[_StoredSection])
 _section = msgspec.json.Decoder(_StoredSection)
 _tags = msgspec.json.Decoder(list[str])
@@ -103,6 +105,7 @@ def fee_bands(settings: Settings) -> Bands:
 def build_event(row: Row, shown: Presentation) -> Event:
     """An event of a row that holds COLUMNS."""
     stored = _sections.decode(row["sections"]) if row["sections"] is not None else []
+    stored.sort(key=_creation)  # here, for a sort in the statement costs a tenth of it
     now, event_id = row["now"], row["id"]
     return Event(
         uri=f"/events/{event_id}",

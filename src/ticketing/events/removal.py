@@ -41,7 +41,6 @@ async def remove_section(db: Connection, section_id: int, *, by_administrator: b
     await db.execute(_LOCK_TICKETS, section_id)
     await db.execute(_VOID_TICKETS, section_id)
     await give_back_items(db, section_id)
-    await db.execute("DELETE FROM token_sections WHERE section_id = $1", section_id)
     await db.execute("UPDATE sections SET sold = 0, removed_at = clock() WHERE id = $1", section_id)
 
 

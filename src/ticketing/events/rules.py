@@ -34,9 +34,12 @@ class CurrentPrice(NamedTuple):
 
 
 def current_price(base_cents: int, offers: Iterable[Offer], now: float) -> CurrentPrice:
-    """The lowest price that is open at `now` (seconds since 1970); the base price always is."""
+    """The lowest price that is open at `now` (seconds since 1970); the base price always is.
+
+    Of two equal ones it is the older; the base price, before any other.
+    """
     lowest = CurrentPrice(None, base_cents, "")
-    for offer in offers:
+    for offer in sorted(offers):
         if offer.cents < lowest.cents and is_open(offer, now):
             lowest = CurrentPrice(offer.id, offer.cents, offer.ends)
     return lowest

@@ -66,7 +66,11 @@ class Database:
                 "lock_timeout": LOCK_TIMEOUT,
             },
         )
-        await self._connect_own()
+        try:
+            await self._connect_own()
+        except BaseException:
+            self.pool.terminate()  # whoever tries again makes another
+            raise
         self._keeper = asyncio.create_task(self._keep_own(), name="database-keeper")
 
     async def close(self) -> None:

@@ -7,6 +7,7 @@ were seen.
 
 import time
 from collections.abc import Callable, Hashable
+from math import ceil
 
 SECONDS = 60
 NAMES = 100_000
@@ -40,7 +41,7 @@ class Minute:
 
     def seconds_left(self) -> int:
         """Until the minute is over, rounded up."""
-        return max(1, min(SECONDS, int(self._over - self._now()) + 1))
+        return max(1, min(SECONDS, ceil(self._over - self._now())))
 
     def _current(self) -> dict[Hashable, int]:
         now = self._now()

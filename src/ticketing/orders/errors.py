@@ -34,3 +34,9 @@ class NotCancellable(Conflict):
     def __init__(self, status: str = "Cancelled") -> None:
         article = "An" if status[0] in "AEIOU" else "A"
         super().__init__(f"{article} {status.lower()} order cannot be cancelled.")
+
+
+class BeingPaid(Conflict):
+    """An attempt to pay is open: the money may be taken already."""
+
+    text = "An order cannot be cancelled while its payment is being processed."

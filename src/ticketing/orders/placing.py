@@ -12,21 +12,22 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from ticketing.accounts.queries import ShortAccount, build_short_account
+from ticketing.accounts.locks import lock_accounts
+from ticketing.accounts.queries import ShortAccount, build_short_account, short_columns
 from ticketing.kit.database import Connection, Row
-from ticketing.tickets.rules import new_serial
 
 from . import rules
+from .fulfilling import TICKET_COLUMNS, columns, ticket_rows
 from .holds import LOCK_SECTIONS, expire_due
 from .rules import Granted, Limits, PriceState, Refused, SectionState, Usage, Wish
 
-CUSTOMER_LOCKS = 0x7156  # the class of the advisory locks that stand for customers
-
-# Names are read and limits are kept under the customer's lock: two processes cannot both see room for one more.
-_LOCK_CUSTOMERS = f"""
-SELECT customer.*, pg_advisory_xact_lock({CUSTOMER_LOCKS}, (customer.id % 2147483647)::int)
-  FROM (SELECT id, number, username, email, first_name, last_name
-          FROM accounts WHERE id = ANY($1::bigint[]) ORDER BY id OFFSET 0) customer"""
+# After the lock: whoever was deleted meanwhile orders nothing, and two processes cannot both see room for one more.
+_READ_CUSTOMERS = f"""
+SELECT customer.id, {short_columns("customer")},
+       (SELECT count(*) FROM orders
+         WHERE orders.customer_id = customer.id AND orders.status = 'Placed' AND orders.held_until > clock())::int
+       AS open_orders
+  FROM accounts customer WHERE customer.id = ANY($1::bigint[]) AND customer.removed_at IS NULL"""
 
 # After the lock, in a statement (so a snapshot, and a clock) of its own: a cancelled event or a removed section that
 # committed while we waited is seen.
@@ -47,11 +48,6 @@ SELECT now.at, section.id, section.event_id, event.title, section.name, section.
            AND (price.closes_at IS NULL OR price.closes_at > now.at))::text AS prices
   FROM now, sections section JOIN events event ON event.id = section.event_id
  WHERE section.id = ANY($1::bigint[]) AND section.removed_at IS NULL AND event.removed_at IS NULL"""
-
-_COUNT_OPEN_ORDERS = """
-SELECT customer_id, count(*) AS open_orders FROM orders
- WHERE customer_id = ANY($1::bigint[]) AND status = 'Placed' AND held_until > $2
- GROUP BY customer_id"""
 
 _COUNT_TICKETS = """
 SELECT orders.customer_id, item.event_id, sum(item.quantity)::int AS tickets
@@ -114,9 +110,12 @@ async def place_orders(
 
     Inside the caller's transaction. Raises what the database raises; then nothing is placed.
     """
-    customers = await lock_customers(db, {wish.customer_id for wish in wishes})
+    everybody = sorted({wish.customer_id for wish in wishes})
+    await lock_accounts(db, everybody)
+    customers = {row["id"]: row for row in await db.fetch(_READ_CUSTOMERS, everybody)}
     now, sections = await lock_sections(db, {line[1] for wish in wishes for line in wish.lines})
-    usage = await _read_usage(db, wishes, sections, terms.limits, now)
+    usage = {customer: Usage(row["open_orders"]) for customer, row in customers.items()}
+    await _read_tickets(db, usage, sections, terms.limits, now)
     decisions = rules.decide(wishes, sections, usage, terms.limits, terms.fee)
     held_until = now + timedelta(seconds=terms.hold_seconds)
     outcomes: list[Placement | Refused] = [
@@ -124,7 +123,7 @@ async def place_orders(
         if isinstance(decision, Refused)
         else Placement(
             decision,
-            customers[decision.wish.customer_id],
+            build_short_account(customers[decision.wish.customer_id]),
             now,
             None if decision.is_free else held_until,
             tuple(uuid4() for _ in decision.lines),
@@ -135,11 +134,6 @@ async def place_orders(
     if placements:
         await _write(db, placements, now, terms.currency, new_id)
     return outcomes
-
-
-async def lock_customers(db: Connection, ids: set[int]) -> dict[int, ShortAccount]:
-    """The customers, each locked against its other orders until the transaction ends."""
-    return {row["id"]: build_short_account(row) for row in await db.fetch(_LOCK_CUSTOMERS, sorted(ids))}
 
 
 async def lock_sections(db: Connection, ids: set[int]) -> tuple[datetime, dict[int, SectionState]]:
@@ -170,18 +164,14 @@ def _section_state(row: Row) -> SectionState:
     )
 
 
-async def _read_usage(
-    db: Connection, wishes: Sequence[Wish], sections: dict[int, SectionState], limits: Limits, now: datetime
-) -> dict[int, Usage]:
-    usage = {wish.customer_id: Usage() for wish in wishes}
-    if any(section.base_cents for section in sections.values()):  # free orders are never open
-        for row in await db.fetch(_COUNT_OPEN_ORDERS, list(usage), now):
-            usage[row["customer_id"]].open_orders = row["open_orders"]
+async def _read_tickets(
+    db: Connection, usage: dict[int, Usage], sections: dict[int, SectionState], limits: Limits, now: datetime
+) -> None:
+    """What each customer already has of these events, if that is limited."""
     if limits.tickets_per_event:
         events = list({section.event_id for section in sections.values()})
         for row in await db.fetch(_COUNT_TICKETS, list(usage), events, now):
             usage[row["customer_id"]].tickets[row["event_id"]] = row["tickets"]
-    return usage
 
 
 async def _write(
@@ -229,17 +219,16 @@ async def _write(
                 )
             )
             if granted.is_free:
-                tickets += [
-                    (
-                        new_id(),
-                        new_serial(section.event_title, section.name),
-                        item_id,
-                        section.event_id,
-                        section.id,
-                        wish.customer_id,
-                    )
-                    for _ in range(line.quantity)
-                ]
+                tickets += ticket_rows(
+                    new_id,
+                    section.event_title,
+                    section.name,
+                    item_id,
+                    section.event_id,
+                    section.id,
+                    wish.customer_id,
+                    line.quantity,
+                )
     touched = list(sold.keys() | held.keys())
     await db.execute(
         _WRITE,
@@ -250,12 +239,7 @@ async def _write(
         list(used.values()),
         now,
         currency,
-        *_columns(orders, 7),
-        *_columns(items, 10),
-        *_columns(tickets, 6),
+        *columns(orders, 7),
+        *columns(items, 10),
+        *columns(tickets, TICKET_COLUMNS),
     )
-
-
-def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
-    """Rows as one array per column, for `unnest`."""
-    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]

@@ -13,7 +13,7 @@ from ticketing.kit.money import to_amount
 from ticketing.kit.paging import Listing, exact, one_of
 
 from .errors import NotTheCustomer
-from .rules import Status
+from .rules import Status, storable
 from .schemas import Item, Order
 
 # The status for every reader; see rules.status_now.
@@ -22,7 +22,8 @@ STATUS_NOW = (
 )
 
 _COLUMNS = f"""
-    orders.number, {STATUS_NOW} AS status, orders.placed_at, orders.held_until, orders.subtotal_cents,
+    orders.number, {STATUS_NOW} AS status, orders.placed_at,
+    coalesce(orders.paying_until, orders.held_until) AS held_until, orders.subtotal_cents,
     orders.fees_cents, {short_columns("customer", "customer_")},
     (SELECT json_agg(json_build_array(item.event_id, item.section_id, replace(item.number::text, '-', ''), event.title,
                                       section.name, section.description, item.price_cents, item.quantity)
@@ -124,7 +125,7 @@ async def order_for(db: Connection, caller: Caller, number: str) -> Order:
     Raises NotFound for a number nobody has, NotTheCustomer for another's order.
     """
     row = await db.fetchrow(
-        f"SELECT orders.customer_id, {_COLUMNS} FROM {_SOURCE} WHERE orders.number = $1", _storable(number)
+        f"SELECT orders.customer_id, {_COLUMNS} FROM {_SOURCE} WHERE orders.number = $1", storable(number)
     )
     if row is None:
         raise NotFound
@@ -140,7 +141,3 @@ async def get_order(db: Connection, order_id: int) -> Order:
         raise NotFound
     return build_order(row)
 
-
-def _storable(number: str) -> str:
-    """The number, or one that nobody has when it cannot be one."""
-    return number if len(number) == 12 and number.isascii() and number.isalnum() else ""

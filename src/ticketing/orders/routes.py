@@ -12,8 +12,9 @@ from ticketing.kit.paging import Page
 from ticketing.settings import Settings
 
 from . import cancelling, queries
-from .errors import LimitReached, NotCancellable, NotForThisAccount, NotPlaced, NotTheCustomer
+from .errors import BeingPaid, LimitReached, NotCancellable, NotForThisAccount, NotPlaced, NotTheCustomer
 from .intake import AlreadyPlaced, Intake, new_number
+from .locking import find_managed, lock_order
 from .placing import Placement
 from .rules import Reason, Status, Wish
 from .schemas import ORDER, Order
@@ -137,14 +138,14 @@ async def retrieve_order(call: Call) -> Reply:
         return Reply(await queries.order_for(db, call.caller, call.path["order"]))
 
 
-@operations("DELETE /orders/{order}", errors=[NotTheCustomer, NotCancellable])
+@operations("DELETE /orders/{order}", errors=[NotTheCustomer, NotCancellable, BeingPaid])
 async def cancel_order(call: Call) -> Reply:
     """Cancel an order.
 
     Its places are free at once; the order can still be read.
     """
     async with call.transaction() as db:
-        order = await cancelling.lock_order(db, call.caller, call.path["order"])
+        order = await lock_order(db, await find_managed(db, call.caller, call.path["order"]))
         await cancelling.cancel_order(db, order)
     return done("The order was cancelled.")
 

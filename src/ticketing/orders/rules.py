@@ -136,6 +136,8 @@ def _decide_one(
     limits: Limits,
     fee: Callable[[int], int],
 ) -> Granted | Refused:
+    if wish.customer_id not in usage:  # deleted in the meantime
+        return Refused(wish, Reason.NOT_AVAILABLE)
     lines = []
     for event_id, section_id, quantity in wish.lines:
         section = sections.get(section_id)
@@ -196,3 +198,8 @@ def status_now(stored: str, held_until: datetime | None, now: datetime) -> Statu
     if stored == Status.PLACED and held_until is not None and held_until <= now:
         return Status.TIMED_OUT
     return Status(stored)
+
+
+def storable(number: str) -> str:
+    """An order number from a path, or one that nobody has when it cannot be one."""
+    return number if len(number) == 12 and number.isascii() and number.isalnum() else ""

@@ -9,6 +9,6 @@ keeper notices at once (its standard input ends) and the workers soon (their par
 """
 
 from .errors import CannotServe
-from .supervisor import Options, serve
+from .supervisor import Options, complete, serve
 
-__all__ = ["CannotServe", "Options", "serve"]
+__all__ = ["CannotServe", "Options", "complete", "serve"]

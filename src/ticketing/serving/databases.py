@@ -1,5 +1,6 @@
 """The database of a server: reached, found fit, brought to the newest shape."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -66,7 +67,14 @@ async def find_revision(dsn: str) -> str | None:
             return revision
         finally:
             await connection.close(timeout=CONNECT_SECONDS)
-    except (OSError, ValueError, EOFError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+    ) as error:
         raise CannotServe(explain(dsn, error)) from error
 
 
@@ -102,7 +110,7 @@ _SENTENCES: list[tuple[tuple[type[BaseException], ...], str]] = [
         "The PostgreSQL at {where} only reads (a standby, perhaps); DATABASE_URL must name the primary.",
     ),
     ((asyncpg.CannotConnectNowError,), "The PostgreSQL at {where} is not ready: {reason}; try again in a moment."),
-    ((TimeoutError,), f"Nothing answers at {{where}} within {CONNECT_SECONDS} s; check DATABASE_URL."),
+    ((TimeoutError,), f"No PostgreSQL answers at {{where}} within {CONNECT_SECONDS} s; check DATABASE_URL."),
     (
         (
             ConnectionResetError,
@@ -141,5 +149,7 @@ def _name(dsn: str) -> str:
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.errno and error.errno > 0:
+        return os.strerror(error.errno)  # asyncio's own texts name addresses twice
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(str(text).split()).rstrip(".")

@@ -89,14 +89,14 @@ def _bind(port: Port) -> None:
     if sys.platform != "linux":
         return
     reserved = socket.socket(port.family, socket.SOCK_STREAM)
+    # Without SO_REUSEADDR: with it another server that is still starting would not notice ours.
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
-        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         reserved.bind((port.address, port.number))
     except OSError:
-        reserved.close()
-        raise
-    port.reserved = reserved
+        reserved.close()  # connections of the port's last user linger; the workers can have it all the same
+    else:
+        port.reserved = reserved
 
 
 def _holder(number: int) -> psutil.Process | None:

@@ -15,10 +15,11 @@ from ticketing.embedded.errors import file_errors_explained
 from ticketing.kit.vault import ensure_secret
 from ticketing.settings import Settings, read_settings
 
+from .children import Child
 from .databases import prepare_database
-from .keeper import Keeper
-from .port import take_port
-from .work import Work
+from .port import Port, take_port
+from .readiness import until_ready
+from .work import WORKERS_MODULE, Work
 
 Progress = Callable[[str], None]
 Watch = Callable[[], Coroutine[Any, Any, None]]
@@ -49,26 +50,43 @@ async def serve(
     """
     settings = read_settings(options.defaults | os.environ)
     port = await take_port(options.host, options.port, progress)
-    keeper = await Keeper.launch(progress)
+    # The keeper loads the application while the database starts, and waits for its work.
+    children = [await Child.launch("workers", ["-m", WORKERS_MODULE], progress)]
     try:
-        with _stopped_by_signals(keeper):
+        with _stopped_by_signals(children):
             async with _database(settings, options.data_dir, progress) as (dsn, watch_database):
                 await prepare_database(dsn, progress)
                 settings = complete(settings, dsn, options.data_dir)
                 if prepare is not None:
                     await prepare(settings)
                 try:
-                    environment = _environment(options, settings)
-                    await keeper.work(Work(port.address, port.number, options.workers, environment), port)
+                    await _put_to_work(children, options, settings, port, progress)
                     ready(port.url)
                     async with asyncio.TaskGroup() as watching:
-                        watching.create_task(watch_database())
-                        watching.create_task(keeper.watch())
+                        for watch in (watch_database, *(child.watch for child in children)):
+                            watching.create_task(watch())
                 finally:
-                    await keeper.stop()
+                    await _stop(children)
     finally:
-        await keeper.stop()
+        for child in children:
+            child.kill()
         port.release()
+
+
+async def _put_to_work(
+    children: list[Child], options: Options, settings: Settings, port: Port, progress: Progress
+) -> None:
+    environment = _environment(options, settings)
+    [keeper] = children
+    await keeper.tell(Work(port.address, port.number, options.workers, environment).line())
+    await until_ready(port, keeper, progress)
+    children.append(
+        await Child.launch("jobs' workers", ["-m", "ticketing.worker", "--supervised"], progress, environment)
+    )
+
+
+async def _stop(children: list[Child]) -> None:
+    await asyncio.gather(*(child.stop() for child in children))
 
 
 def complete(settings: Settings, dsn: str, data_dir: Path) -> Settings:
@@ -109,7 +127,7 @@ async def _nothing_to_watch() -> None:
 
 
 @contextlib.contextmanager
-def _stopped_by_signals(keeper: Keeper) -> Iterator[None]:
+def _stopped_by_signals(children: list[Child]) -> Iterator[None]:
     """Leave the block, by way of its clean-up, when somebody wants the server to end."""
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
@@ -122,7 +140,8 @@ def _stopped_by_signals(keeper: Keeper) -> Iterator[None]:
         if asked == 1:
             task.cancel()
         else:
-            keeper.kill()
+            for child in children:
+                child.kill()
 
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     for number in numbers:

@@ -5,10 +5,10 @@ It loads the application while the database is still starting, waits for one lin
 """
 
 import gc
+import io
 import os
 import resource
 import signal
-import sys
 import threading
 import time
 from typing import Any
@@ -31,12 +31,14 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to hear
     import ticketing.app  # noqa: F401 - loaded before the fork
 
-    line = sys.stdin.buffer.readline()
+    # Unbuffered: a fork while the watching thread holds a buffer's lock would leave the child with it for ever.
+    supervisor = io.FileIO(0, closefd=False)
+    line = supervisor.readline()
     if not line:
         return
     work = Work.read(line)
     os.environ.update(work.environment)
-    threading.Thread(target=_end_with_supervisor, name="supervisor-watch", daemon=True).start()
+    threading.Thread(target=_end_with_supervisor, args=(supervisor,), name="supervisor-watch", daemon=True).start()
     gc.collect()
     gc.freeze()  # what is loaded stays shared with the workers
     Server(
@@ -75,9 +77,9 @@ def _raise_open_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
-def _end_with_supervisor() -> None:
+def _end_with_supervisor(supervisor: io.FileIO) -> None:
     """End in order when the supervisor is gone, however it went: the other end of our standard input is its."""
-    while sys.stdin.buffer.read(1):
+    while supervisor.read(1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
 

@@ -39,6 +39,16 @@ async def issue_token(db: Connection, vault: Vault, new_id: int, event_id: int, 
             return int(written)
 
 
+async def change_code(db: Connection, vault: Vault, token_id: int, code: str) -> None:
+    """Give a token a code that was agreed on; its key stays."""
+    await db.execute(
+        "UPDATE tokens SET code_encrypted = $2, code_hmac = $3 WHERE id = $1",
+        token_id,
+        vault.encrypt(_CODE_PURPOSE, code),
+        code_digest(vault, code),
+    )
+
+
 def gate_key(vault: Vault, token_id: int) -> str:
     """The API key of the token, 32 lower-case hex characters."""
     return vault.derive_key(_KEY_PURPOSE, str(token_id))

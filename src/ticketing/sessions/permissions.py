@@ -48,6 +48,7 @@ MAY_CALL: dict[str, frozenset[Level]] = {
     "view_order_history": PEOPLE,
     "view_event_itinerary": PEOPLE,
     "list_ticket_wallet": PEOPLE,
+    "retrieve_ticket": PEOPLE,
     # hosts
     "list_hosts": ANY,
     "create_host": PEOPLE,

@@ -1,8 +1,17 @@
 """Reading tickets: what the wallet and the gate share."""
 
+import re
+from dataclasses import replace
+
+from ticketing.accounts.errors import NotYourAccount
 from ticketing.accounts.queries import build_short_account, short_columns
+from ticketing.events.queries import ACTIVE, EVENTS
+from ticketing.events.schemas import Event
 from ticketing.kit import clock
-from ticketing.kit.database import Row
+from ticketing.kit.callers import Caller
+from ticketing.kit.database import Connection, Row
+from ticketing.kit.errors import NotFound
+from ticketing.kit.paging import Filter, Listing, one_of, reference
 
 from .schemas import ShortSection, Ticket
 
@@ -43,3 +52,42 @@ def build_short_section(row: Row) -> ShortSection:
         name=row["section_name"],
         description=row["section_description"],
     )
+
+
+_SERIAL = re.compile(r"[0-9A-Z]{6}-[0-9A-Z]{12}")
+
+WALLET: Listing[Ticket] = Listing(
+    source=SOURCE,
+    columns=COLUMNS,
+    id="ticket.id",
+    build=build_ticket,
+    filters={
+        "event": reference("ticket.event_id"),
+        "section": reference("ticket.section_id"),
+        "serial": Filter("starts_with(ticket.serial, upper({}))", str),
+        "status": one_of(
+            "ticket.status",
+            {"Issued": "Issued", "Pending": "Pending", "Held": "Pending", "Redeemed": "Redeemed", "Voided": "Voided"},
+        ),
+    },
+)
+
+HAS_TICKETS = """event.id IN (
+    SELECT ticket.event_id FROM tickets ticket WHERE ticket.owner_id = $1 AND ticket.status <> 'Voided')"""
+
+ITINERARY: Listing[Event] = replace(EVENTS, filters={"active": ACTIVE})
+
+
+async def ticket_for(db: Connection, caller: Caller, serial: str) -> Ticket:
+    """The ticket, if this caller may see it: its owner, support, administrators.
+
+    Raises NotFound, NotYourAccount.
+    """
+    row = None
+    if _SERIAL.fullmatch(serial):
+        row = await db.fetchrow(f"SELECT ticket.owner_id, {COLUMNS} FROM {SOURCE} WHERE ticket.serial = $1", serial)
+    if row is None:
+        raise NotFound
+    if row["owner_id"] != caller.account and not caller.reads_people:
+        raise NotYourAccount
+    return build_ticket(row)

@@ -1,0 +1,60 @@
+"""The database as the commands reach it: the one of DATABASE_URL, or the data folder's, whether it is served or not."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ticketing.embedded import default_data_dir, reach
+from ticketing.kit.database import Connection, Database
+from ticketing.kit.errors import Refusal
+from ticketing.serving.databases import prepare_database
+from ticketing.settings import read_settings
+
+from .terminal import fail, faults_explained, progress
+
+
+@contextlib.asynccontextmanager
+async def reached(data_dir: Path | None) -> AsyncIterator[str]:
+    """The DSN of the database. Raises EmbeddedError."""
+    if dsn := read_settings().database_url:
+        yield dsn
+        return
+    async with reach(data_dir or default_data_dir(), progress=progress) as dsn:
+        yield dsn
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One transaction, and new ids for it."""
+
+    db: Connection
+    new_id: Callable[[], int]
+
+
+@contextlib.asynccontextmanager
+async def desk(data_dir: Path | None) -> AsyncIterator[Desk]:
+    """A transaction on a database of the newest shape; committed at the end of the block.
+
+    Raises CannotServe, EmbeddedError or BadSetting when the database cannot be used.
+    """
+    async with reached(data_dir) as dsn:
+        await prepare_database(dsn, progress)
+        database = Database(dsn, pool_size=1)
+        await database.open()
+        try:
+            async with database.transaction() as db:
+                yield Desk(db, database.new_id)
+        finally:
+            await database.close()
+
+
+def run(command: Coroutine[Any, Any, None]) -> None:
+    """Run a command; what is refused or faulty ends it with one sentence."""
+    with faults_explained():
+        try:
+            asyncio.run(command)
+        except Refusal as refusal:
+            fail(refusal.text)

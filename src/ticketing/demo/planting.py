@@ -1,0 +1,228 @@
+"""Writing the demo's world into an empty database, through the actions that requests use."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+from ticketing.accounts import actions as accounts
+from ticketing.accounts.forms import read_registration
+from ticketing.accounts.passwords import hash_password
+from ticketing.admissions.actions import Scan, admit
+from ticketing.admissions.queries import Gate
+from ticketing.categories import actions as categories
+from ticketing.categories.schemas import CATEGORY
+from ticketing.events import actions as events
+from ticketing.events import sections
+from ticketing.events.queries import RunEvent, run_event
+from ticketing.events.removal import cancel_event
+from ticketing.events.rules import fee_cents, parse_bands
+from ticketing.events.schemas import EVENT, PRICE, SECTION
+from ticketing.hosts import actions as hosts
+from ticketing.hosts.schemas import HOST
+from ticketing.kit.callers import Caller, Level
+from ticketing.kit.database import Connection, Database
+from ticketing.kit.vault import Vault
+from ticketing.orders.intake import new_number
+from ticketing.orders.placing import Placement, Terms, place_orders
+from ticketing.orders.rules import Limits, Wish
+from ticketing.regions import actions as regions
+from ticketing.regions.schemas import REGION
+from ticketing.sessions.gate_keys import change_code
+from ticketing.sessions.integrations import create_integration
+from ticketing.settings import Settings
+from ticketing.submissions import actions as submissions
+from ticketing.venues import actions as venues
+from ticketing.venues.schemas import VENUE
+
+from . import content
+from .content import DemoEvent
+
+LOCK = 0x7156  # advisory: two that plant at once
+
+
+class NotEmpty(Exception):
+    """The database holds what is not the demo's."""
+
+
+async def plant(settings: Settings, progress: Callable[[str], None]) -> None:
+    """Write the demo's world, all of it or nothing; nothing happens when it is there.
+
+    Raises NotEmpty when the database is used for something else.
+    """
+    database = Database(settings.database_url, pool_size=1)
+    await database.open()
+    try:
+        async with database.transaction() as db:
+            await db.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
+            if await _is_planted(db):
+                return
+            progress("Writing the demo data.")
+            await _Planter(db, database.new_id, settings).plant()
+    finally:
+        await database.close()
+
+
+async def _is_planted(db: Connection) -> bool:
+    if await db.fetchval(
+        "SELECT count(*) = 2 FROM accounts WHERE username = ANY($1::text[]) AND removed_at IS NULL",
+        [content.ADMINISTRATOR, content.CUSTOMER],
+    ):
+        return True
+    if not await db.fetchval("SELECT true FROM accounts LIMIT 1"):
+        return False
+    raise NotEmpty("This database already holds other people's data; the demo needs one of its own.")
+
+
+_DATE_BACK = (
+    """UPDATE orders SET placed_at = starts_at - interval '5 days'
+         FROM order_items item JOIN events event ON event.id = item.event_id
+        WHERE item.order_id = orders.id AND event.id = $1""",
+    """UPDATE tickets SET issued_at = starts_at - interval '5 days', changed_at = starts_at,
+              redeemed_at = CASE WHEN redeemed_at IS NOT NULL THEN starts_at END
+         FROM events event WHERE event.id = tickets.event_id AND event.id = $1""",
+    """UPDATE admissions SET admitted_at = starts_at
+         FROM events event WHERE event.id = admissions.event_id AND event.id = $1""",
+)
+
+
+@dataclass
+class _Planter:
+    db: Connection
+    new_id: Callable[[], int]
+    settings: Settings
+    regions: dict[str, int] = field(default_factory=dict)
+    venues: dict[str, int] = field(default_factory=dict)
+    categories: dict[str, int] = field(default_factory=dict)
+    people: dict[str, int] = field(default_factory=dict)
+    hosts: dict[str, int] = field(default_factory=dict)
+
+    async def plant(self) -> None:
+        self.today: date = await self.db.fetchval("SELECT clock()::date")
+        self.vault = Vault(self.settings.secret)
+        await self._plant_places()
+        await self._plant_people()
+        for event in content.EVENTS:
+            await self._plant_event(event)
+
+    async def _plant_places(self) -> None:
+        for body in content.REGIONS:
+            self.regions[body["name"]] = region = self.new_id()
+            await regions.add_region(self.db, region, await REGION.read(body, self.db))
+        for venue in content.VENUES:
+            self.venues[str(venue["name"])] = place = self.new_id()
+            placed = {**venue, "region": str(self.regions[str(venue["region"])])}
+            await venues.create_venue(self.db, place, await VENUE.read(placed, self.db))
+        for kind in content.CATEGORIES:
+            self.categories[str(kind["name"])] = category = self.new_id()
+            await categories.create_category(self.db, category, await CATEGORY.read(kind, self.db))
+
+    async def _plant_people(self) -> None:
+        password_hash = hash_password(content.PASSWORD)
+        for username, first, last, role in content.PEOPLE:
+            body = {
+                "username": username,
+                "password": content.PASSWORD,
+                "email": f"{username}@example.com",
+                "firstName": first,
+                "lastName": last,
+            }
+            self.people[username] = account = self.new_id()
+            values = await read_registration(self.db, body)
+            await accounts.create_account(self.db, account, values, password_hash, role=role, verified=True)
+        for name, (founder, details) in content.HOSTS.items():
+            self.hosts[name] = host = self.new_id()
+            values = await HOST.read({"name": name, **details}, self.db)
+            await hosts.create_host(self.db, host, values, self.people[founder])
+        await create_integration(self.db, self.new_id, "Demo shop", "public", key=content.PUBLIC_KEY)
+
+    async def _plant_event(self, event: DemoEvent) -> None:
+        body = {
+            "host": str(self.hosts[event.host]),
+            "type": "Standard",
+            "title": event.title,
+            "description": event.description,
+            "category": f"/categories/{self.categories[event.category]}",
+            "subcategory": event.subcategory,
+            "public": True,
+            "venue": f"/venues/{self.venues[event.venue]}",
+            "start": self._moment(event.days, event.start),
+            "end": self._moment(event.days, event.end),
+            **event.details,
+        }
+        event_id, token_id = self.new_id(), self.new_id()
+        await events.register_event(self.db, self.vault, event_id, token_id, await EVENT.read(body, self.db))
+        if event.title == content.OPEN_EVENT:
+            await change_code(self.db, self.vault, token_id, content.GATE_CODE)
+        section_ids = await self._plant_sections(event, event_id)
+        await self._bring_to_status(event, event_id, section_ids)
+
+    async def _plant_sections(self, event: DemoEvent, event_id: int) -> dict[str, int]:
+        run = await self._run(event_id)
+        made = {}
+        for name, description, price, capacity in event.sections:
+            made[name] = section = self.new_id()
+            body: dict[str, Any] = {
+                "name": name,
+                "description": description,
+                "basePrice": price,
+                "salesStart": self._moment(min(0, event.days) - 30, "09:00"),
+                "salesEnd": self._moment(event.days, event.start),
+                "capacity": capacity,
+            }
+            await sections.add_section(self.db, section, run, await SECTION.read(body, self.db))
+        if event.early is not None:
+            body = {"name": "Early bird", "price": event.early, "to": self._moment(14, "23:59"), "quantity": 100}
+            first = made[event.sections[0][0]]
+            await sections.add_price(self.db, self.new_id(), first, run, await PRICE.read(body, self.db))
+        return made
+
+    async def _bring_to_status(self, event: DemoEvent, event_id: int, section_ids: dict[str, int]) -> None:
+        if event.status == "Draft":
+            return
+        founder = self.people[content.HOSTS[event.host][0]]
+        await submissions.submit_event(self.db, self.new_id(), await self._run(event_id), founder)
+        if event.status == "Submitted":
+            return
+        administrator = self.people[content.ADMINISTRATOR]
+        await submissions.decide(self.db, event_id, administrator, approved=True, note="")
+        await self._plant_orders(event, event_id, section_ids)
+        if event.admitted:
+            await self._let_in(event, event_id)
+        if event.status == "Unlisted":
+            await events.unlist_event(self.db, await self._run(event_id))
+        if event.status == "Cancelled":
+            await cancel_event(self.db, await self._run(event_id))
+
+    async def _plant_orders(self, event: DemoEvent, event_id: int, section_ids: dict[str, int]) -> None:
+        wishes = [
+            Wish(
+                self.new_id(),
+                new_number(),
+                self.people[who],
+                ((event_id, section_ids[section], quantity),),
+                privileged=event.days < 0,  # sales have ended
+            )
+            for who, section, quantity in event.orders
+        ]
+        bands = parse_bands(self.settings.fees)
+        limits = Limits(self.settings.open_orders_per_customer, self.settings.tickets_per_customer)
+        terms = Terms(limits, lambda cents: fee_cents(cents, bands), self.settings.hold_seconds, self.settings.currency)
+        for outcome in await place_orders(self.db, wishes, terms, self.new_id):
+            if not isinstance(outcome, Placement):
+                raise AssertionError(f"The demo's order for {event.title} was refused: {outcome.reason}.")
+
+    async def _let_in(self, event: DemoEvent, event_id: int) -> None:
+        """Let in all but the last who ordered, and date what happened before and on the evening."""
+        rows = await self.db.fetch("SELECT serial FROM tickets WHERE event_id = $1 ORDER BY id", event_id)
+        scan = Scan([row["serial"] for row in rows[:-1]], "Kofi at the gate", "Scanner 1")
+        await admit(self.db, Gate(event_id, False), scan, self.new_id)
+        for statement in _DATE_BACK:
+            await self.db.execute(statement, event_id)
+
+    async def _run(self, event_id: int) -> RunEvent:
+        administrator = Caller(Level.ADMINISTRATOR, b"", self.people[content.ADMINISTRATOR])
+        return await run_event(self.db, administrator, str(event_id))
+
+    def _moment(self, days: int, time: str) -> str:
+        return f"{self.today + timedelta(days=days)}T{time}"

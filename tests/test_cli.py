@@ -1,0 +1,144 @@
+"""The command as a person at the terminal meets it, the demo, and the README's walk from nothing to inside."""
+
+import json
+import re
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from conftest import scratch_database
+from serving import ready, running
+from test_serving import command
+from ticketing import demo
+from ticketing.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+KEY = "fedcba9876543210fedcba9876543210"
+
+
+@pytest.fixture(scope="module")
+async def dsn(postgres: str) -> AsyncIterator[str]:
+    async with scratch_database(postgres) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def password_file() -> Iterator[str]:
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write("two heads are better\n")
+        file.flush()
+        yield file.name
+
+
+async def test_help_lists_the_commands() -> None:
+    code, said = await command("--help")
+    assert code == 0
+    for name in ("serve", "demo", "migrate", "worker", "admin", "integrations", "openapi", "settings", "version"):
+        assert re.search(rf"^\W+{name}\b", said, re.MULTILINE), said
+
+
+async def test_the_first_administrator(dsn: str, password_file: str) -> None:
+    zaphod = ["--username", "zaphod", "--email", "zaphod@example.com", "--password-file", password_file]
+    code, said = await command("admin", "create", *zaphod, DATABASE_URL=dsn)
+    assert code == 0, said
+    number = said.splitlines()[-1]
+    assert re.fullmatch(r"ZA-[0-9A-Z]{8}", number)
+
+    taken = "The following arguments conflict with those of another user: username."
+    assert await command("admin", "create", *zaphod, DATABASE_URL=dsn) == (1, taken)
+    # Somebody must be able to administer the platform.
+    last = "The last administrator cannot be removed."
+    assert await command("admin", "role", number, "customer", DATABASE_URL=dsn) == (1, last)
+
+
+async def test_the_way_back_in(dsn: str) -> None:
+    db = await asyncpg.connect(dsn)
+    await db.execute("UPDATE accounts SET role = 'customer', activated = false")
+    number = await db.fetchval("SELECT number FROM accounts")
+    code, said = await command("admin", "role", number, "administrator", DATABASE_URL=dsn)
+    assert (code, said) == (0, f"{number} is an administrator now.")
+    account = await db.fetchrow("SELECT role, activated FROM accounts WHERE number = $1", number)
+    assert tuple(account) == ("administrator", True)
+    await db.close()
+
+    nobody = "The requested account could not be located"
+    assert await command("admin", "role", "XX-00000000", "support", DATABASE_URL=dsn) == (1, nobody)
+
+
+async def test_keys_for_programs(dsn: str) -> None:
+    code, said = await command("integrations", "create", "Shop", "--access", "public", "--key", KEY, DATABASE_URL=dsn)
+    assert (code, said.splitlines()[-1]) == (0, KEY)
+    short = await command("integrations", "create", "Other", "--access", "public", "--key", "abc", DATABASE_URL=dsn)
+    assert short == (1, "A key is 32 lower-case hex characters.")
+
+    _, listed = await command("integrations", "list", DATABASE_URL=dsn)
+    id_, access, _number, name = listed.split()
+    assert (access, name) == ("public", "Shop")
+    assert KEY not in listed
+    assert await command("integrations", "revoke", id_, DATABASE_URL=dsn) == (0, "The key is revoked.")
+    assert await command("integrations", "list", DATABASE_URL=dsn) == (0, "No program has a key.")
+
+
+async def test_the_description_is_the_servers_own() -> None:
+    code, said = await command("openapi")
+    assert code == 0
+    assert json.loads(said)["openapi"].startswith("3.1")
+
+
+async def test_the_demo_is_worth_looking_at_and_stays(dsn: str, postgres: str) -> None:
+    async with scratch_database(postgres) as empty:
+        settings = Settings(database_url=empty, secret="a secret that only this test knows")
+        await demo.plant(settings, lambda _line: None)
+        await demo.plant(settings, lambda _line: None)
+
+        db = await asyncpg.connect(empty)
+        statuses = {row["status"] for row in await db.fetch("SELECT status FROM events")}
+        assert statuses == {"Draft", "Submitted", "Listed", "Unlisted", "Cancelled"}
+        assert await db.fetchval("SELECT count(*) FROM events") == len(demo.content.EVENTS)
+        assert await db.fetchval("SELECT true FROM sections WHERE capacity > 0 AND sold = capacity")
+        assert await db.fetchval("SELECT true FROM events WHERE ends_at < clock()")
+        assert await db.fetchval("SELECT count(*) FROM admissions") == 7
+        assert await db.fetchval("SELECT count(*) FROM tickets WHERE status = 'Issued'") > 50
+        await db.close()
+
+    with pytest.raises(demo.NotEmpty):
+        await demo.plant(Settings(database_url=dsn, secret="a secret that only this test knows"), lambda _line: None)
+
+
+async def test_the_readme_leads_from_nothing_to_inside(postgres: str) -> None:
+    walk = re.search(r"<!-- first sale -->\n```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert walk is not None
+    assert len(re.findall(r"\bcurl\b", walk[1])) == 6
+
+    async with (
+        scratch_database(postgres) as empty,
+        running("demo", "--port", "0", "--workers", "1", environment={"DATABASE_URL": empty}) as server,
+    ):
+        url = await ready(server)
+        for printed in (demo.PASSWORD, demo.PUBLIC_KEY, demo.GATE_CODE):
+            await server.until_said(printed)
+        script = walk[1].replace("http://localhost:8000", url)
+        for _ in range(2):  # it may be read twice
+            order, admitted = await run_script(script)
+            assert order["status"] == "Fulfilled"
+            [admission] = admitted
+            assert (admission["redeemer"], admission["patron"]["username"]) == ("Kofi", demo.CUSTOMER)
+
+        # A front end on this machine may call, one elsewhere may not.
+        async with httpx.AsyncClient() as client:
+            here = await client.get(f"{url}/v3/countries", headers={"Origin": "http://localhost:5173"})
+            there = await client.get(f"{url}/v3/countries", headers={"Origin": "http://localhost.example"})
+        assert here.headers["access-control-allow-origin"] == "http://localhost:5173"
+        assert "access-control-allow-origin" not in there.headers
+
+
+async def run_script(script: str) -> list[Any]:
+    done = subprocess.run(["sh", "-euc", script], capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]

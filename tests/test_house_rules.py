@@ -1,0 +1,215 @@
+"""The rules of the house that neither formatter, linter nor type checker knows."""
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ticketing.settings import table
+
+ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "src" / "ticketing"
+LINES = 400
+
+# What each part may import; itself always. The order is that of the arrows in docs/architecture.md.
+FOUNDATION = {"kit", "settings", "media"}
+DOMAIN = [
+    {"countries"},
+    {"accounts"},
+    {"sessions"},
+    {"hosts"},
+    {"regions", "categories"},
+    {"venues"},
+    {"events"},
+    {"submissions"},
+    {"tickets"},
+    {"orders"},
+    {"payments"},
+    {"admissions"},
+]
+EVERYTHING = {"*"}
+MAY_IMPORT: dict[str, set[str]] = {
+    "kit": set(),
+    "settings": set(),
+    "media": {"kit", "settings", "countries"},
+    "embedded": set(),
+    "migrations": set(),
+    "docs": set(),
+    "health": {"kit", "migrations"},
+    "pages": {"kit", "docs", "media"},
+    "jobs": EVERYTHING,
+    "worker": {"kit", "settings", "jobs"},
+    "app": EVERYTHING,
+    "serving": {"embedded", "kit", "migrations", "settings", "app"},
+    "demo": EVERYTHING,
+    "cli": EVERYTHING,
+    "__main__": {"cli"},
+}
+for _level, _names in enumerate(DOMAIN):
+    for _name in _names:
+        MAY_IMPORT[_name] = FOUNDATION.union(*DOMAIN[:_level])
+
+# The queue of jobs is a library's, which knows no other clock than now().
+QUEUE = {"jobs.py", "job_worker.py", "0002_jobs.sql"}
+
+MODULES = sorted(SOURCE.rglob("*.py"))
+TEXTS = [
+    path
+    for path in ROOT.rglob("*")
+    if path.suffix in {".py", ".md", ".toml", ".sql", ".txt", ".mjs", ".cjs", ".json", ".html"}
+    and not {".venv", ".git", "node_modules"}.intersection(path.relative_to(ROOT).parts)
+    and not any(part.startswith(".") and part != ".ci" for part in path.relative_to(ROOT).parts)
+    and path != Path(__file__)
+]
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """The line and the part of `ticketing` of each import in a file, wherever in it."""
+    package = ["ticketing", *path.relative_to(SOURCE).parts[:-1]]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            start = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
+            module = ".".join(filter(None, [start, node.module]))
+            modules = [f"{module}.{alias.name}" for alias in node.names] if module == "ticketing" else [module]
+        else:
+            continue
+        for module in modules:
+            if module.startswith("ticketing."):
+                yield node.lineno, module.split(".")[1]
+
+
+def test_imports_follow_the_arrows() -> None:
+    wrong = []
+    for path in MODULES:
+        here = part_of(path)
+        if here == "__init__":
+            continue
+        assert here in MAY_IMPORT, f"{here} is new: give it its place in MAY_IMPORT and in docs/architecture.md"
+        may = MAY_IMPORT[here]
+        wrong += [
+            f"{path.relative_to(ROOT)}:{line}: {here} imports {there}"
+            for line, there in imports(path)
+            if there != here and there not in may and may is not EVERYTHING
+        ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_arrows_are_those_of_the_map() -> None:
+    arrows = " <- ".join(["kit", *(", ".join(sorted(names, reverse=True)) for names in DOMAIN)])
+    drawn = re.search(r"`(kit <- [^`]*)`", (ROOT / "docs" / "architecture.md").read_text())
+    assert drawn is not None
+    assert " ".join(drawn[1].split()) == arrows
+
+
+def test_no_file_outgrows_a_reader() -> None:
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for path in [*MODULES, ROOT / "run.py"]
+        if (lines := len(path.read_text().splitlines())) > LINES
+    }
+    assert not long
+
+
+def test_only_the_command_prints() -> None:
+    prints = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in MODULES
+        if part_of(path) not in {"cli", "worker"}
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]
+    assert not prints
+
+
+def test_decisions_do_not_ask_pythons_clock() -> None:
+    """Whatever is decided by time is decided by the database's clock."""
+    asked = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in MODULES
+        if path.name != "logs.py"
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if re.search(r"datetime\.(now|utcnow|today)\(|date\.today\(", line)
+    ]
+    assert not asked
+
+
+def test_sql_asks_the_clock_that_tests_can_move() -> None:
+    asked = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in [*MODULES, *SOURCE.rglob("*.sql")]
+        if part_of(path) != "embedded" and path.name not in QUEUE
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if re.search(r"\b(now\(\)|current_timestamp|statement_timestamp|current_date)", line, re.IGNORECASE)
+    ]
+    assert not asked
+
+
+def test_every_setting_is_documented() -> None:
+    written = (ROOT / "docs" / "configuration.md").read_text()
+    assert table() in written, "docs/configuration.md is behind: `python3 run.py docs` writes it"
+
+
+def test_the_changelog_knows_the_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert re.search(rf"^## {re.escape(version)}\b", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+
+
+def test_nothing_names_the_machine_it_was_written_on() -> None:
+    places = re.compile(r"/(home|Users|work|root)/\w|/opt/\w|files\.pythonhosted\.org|--index-url|--find-links")
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()[:100]}"
+        for path in TEXTS
+        if path.name != "package-lock.json"
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if places.search(line)
+    ]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("kind", ["runtime", "dev"])
+def test_every_dependency_is_locked_by_hash(kind: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["build"]]
+    if kind == "dev":
+        wanted += project["dependency-groups"]["dev"]
+    locked = (ROOT / "requirements" / f"{kind}.txt").read_text()
+    pinned = set(
+        re.findall(r"^([a-z0-9-]+)(?:\[[a-z,]+\])?==\S+(?: ;.*)? \\\n    --hash=sha256:", locked, re.MULTILINE)
+    )
+    names = {re.split(r"[\[<>=;~! ]", one)[0].lower() for one in wanted}
+    assert names <= pinned, f"`python3 run.py lock` is due: {names - pinned}"
+    assert len(pinned) == len(set(re.findall(r"^([a-z0-9-]+)(?:\[[a-z,]+\])?==", locked, re.MULTILINE)))
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    broken = [
+        f"{path.relative_to(ROOT)}: {target}"
+        for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text())
+        if not (path.parent / target).exists()
+    ]
+    assert not broken
+
+
+def test_every_command_of_make_is_one_of_run_py() -> None:
+    makefile = re.search(r"^COMMANDS := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    commands = re.search(r"^COMMANDS = \{(.*?)^\}", (ROOT / "run.py").read_text(), re.MULTILINE | re.DOTALL)
+    assert makefile is not None
+    assert commands is not None
+    names = re.findall(r'^    "(\w+)":', commands[1], re.MULTILINE)
+    assert [*makefile[1].split(), "ticketing"] == names
+
+
+def test_the_server_of_checks_runs_what_a_reader_runs() -> None:
+    run = (ROOT / ".ci" / "run").read_text()
+    assert "exec python3 run.py test\n" in run
+    assert "python3 run.py test" in (ROOT / "README.md").read_text()
