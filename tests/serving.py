@@ -11,6 +11,7 @@ from pathlib import Path
 
 START_SECONDS = 60
 STOP_SECONDS = 30
+LONGEST_LINE = 2**24
 SECRET = "a secret that only the tests know, long enough"
 
 
@@ -61,6 +62,7 @@ async def running(*arguments: str, environment: Mapping[str, str] | None = None)
         *("-m", "ticketing", *arguments),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        limit=LONGEST_LINE,
         env=clean_environment() | dict(environment or {}),
     )
     server = Server(process)

@@ -59,7 +59,7 @@ class Post:
         self.send: Task[Letter] = send
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def dsn(postgres: str) -> AsyncIterator[str]:
     async with scratch_database(postgres) as dsn:
         yield dsn
@@ -67,8 +67,9 @@ async def dsn(postgres: str) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def own(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection to the test's own database."""
+    """A connection to the database of the queue, which is empty."""
     connection = await asyncpg.connect(dsn)
+    await connection.execute("TRUNCATE pgqueuer, pgqueuer_log, recurring_tasks")
     yield connection
     await connection.close()
 

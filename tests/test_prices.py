@@ -8,7 +8,7 @@ import pytest
 from conftest import Client
 from makers import list_event, make_event, make_section, section_uri
 from ticketing.events.rules import CurrentPrice, Offer, current_price, fee_cents, parse_bands
-from ticketing.settings import Settings
+from ticketing.settings import BadSetting, Settings
 
 BANDS = parse_bands(Settings().fees)
 
@@ -75,6 +75,11 @@ def test_the_fee_goes_by_the_price_and_free_tickets_have_none(price: int, fee: i
 def test_fee_bands_that_leave_a_doubt_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"fee band|Fee bands"):
         parse_bands(text)
+
+
+def test_a_server_does_not_start_with_such_bands() -> None:
+    with pytest.raises(BadSetting, match=r"^TICKETING_FEES: Fee bands rise, and the last has no upper price"):
+        Settings(fees="50:0.99")
 
 
 async def test_an_early_bird_is_what_a_ticket_costs_until_it_ends(administrator: Client, alice: Client) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from .kit.money import parse_bands
+
 PREFIX = "TICKETING_"
 
 
@@ -59,6 +61,10 @@ class Settings:
             raise BadSetting("TICKETING_RATE_LIMITS is neither `on` nor `off`.")
         if not _is_base64(self.maps_signing_secret):
             raise BadSetting("TICKETING_MAPS_SIGNING_SECRET is not base64.")
+        try:
+            parse_bands(self.fees)
+        except ValueError as error:
+            raise BadSetting(f"TICKETING_FEES: {error}") from None
         if self.log_format not in ("auto", "json", "pretty"):
             raise BadSetting("TICKETING_LOG_FORMAT is none of `auto`, `json`, `pretty`.")
         for one in fields(self):

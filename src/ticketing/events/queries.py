@@ -44,6 +44,10 @@ _SECTION = Filter(
 )
 
 
+# Exact; the index knows titles in lower case.
+_TITLE = Filter("lower(event.title) = lower({}) AND event.title = {}", str)
+
+
 def _moment(condition: str) -> Filter:
     """An instant, local to each event's zone when it carries no offset."""
     return Filter(
@@ -66,7 +70,7 @@ EVENTS: Listing[Event] = Listing(
         "region": reference("venue.region_id"),
         "host": reference("event.host_id"),
         "section": _SECTION,
-        "title": exact("event.title"),
+        "title": _TITLE,
         "status": _STATUS,
         "active": ACTIVE,
         "public": boolean("event.public"),
@@ -81,7 +85,7 @@ PUBLISHED_EVENTS: Listing[Event] = Listing(
     build=_unbuilt,
     filters={
         "region": reference("venue.region_id"),
-        "title": exact("event.title"),
+        "title": _TITLE,
         "host": reference("event.host_id"),
         "category": reference("event.category_id"),
         "subcategory": exact("event.subcategory"),

@@ -154,7 +154,7 @@ async def _take_node(connection: asyncpg.Connection, favourite: int | None) -> i
 
     Raises RuntimeError when all are taken.
     """
-    numbers = random.sample(range(NODES), NODES)  # noqa: S311 - spreading, not secrecy
+    numbers = random.sample(range(NODES), NODES)
     if favourite is not None:
         numbers.insert(0, favourite)
     for number in numbers:

@@ -96,12 +96,8 @@ class Listing(Generic[T]):
         return Page(wanted.page, wanted.records, total, [make(row) for row in rows])
 
     def _wanted(self, query: Mapping[str, str]) -> "_Wanted":
-        unknown = [name for name in query if name not in self.filters and name not in _OWN]
-        if unknown:
-            raise Invalid(f"The collection does not support the following filters: {', '.join(unknown)}.")
+        self._ensure_supported(query)
         sort = query.get("sort", "")
-        if sort and sort not in self.sorts:
-            raise Invalid(f"The collection cannot be sorted by {sort}.")
         invalid = []
         page = _integer(query.get("page", "") or "1")
         records = _integer(query.get("records", "") or str(DEFAULT_RECORDS))
@@ -124,6 +120,14 @@ class Listing(Generic[T]):
             raise PageBelowOne
         direction, by_id = _DIRECTIONS[query.get("order") == "desc"]
         return _Wanted(page, records, self.sorts[sort] + direction if sort else "", by_id, conditions)
+
+    def _ensure_supported(self, query: Mapping[str, str]) -> None:
+        unknown = [name for name in query if name not in self.filters and name not in _OWN]
+        if unknown:
+            raise Invalid(f"The collection does not support the following filters: {', '.join(unknown)}.")
+        sort = query.get("sort", "")
+        if sort and sort not in self.sorts:
+            raise Invalid(f"The collection cannot be sorted by {sort}.")
 
 
 @dataclass(frozen=True)

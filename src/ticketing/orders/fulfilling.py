@@ -87,9 +87,7 @@ async def fulfil(db: Connection, order: LockedOrder, new_id: Callable[[], int]) 
     await db.execute(_FULFIL, order.id, order.now, *columns(tickets, TICKET_COLUMNS))
 
 
-async def set_hold(
-    db: Connection, order_id: int, held_until: datetime, paying_until: datetime | None
-) -> None:
+async def set_hold(db: Connection, order_id: int, held_until: datetime, paying_until: datetime | None) -> None:
     """Move the end of what a locked order holds; items that lost their places do not get them back."""
     await db.execute(
         "UPDATE order_items SET held_until = $2 WHERE order_id = $1 AND held_until IS NOT NULL", order_id, held_until

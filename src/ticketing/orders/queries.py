@@ -140,4 +140,3 @@ async def get_order(db: Connection, order_id: int) -> Order:
     if row is None:
         raise NotFound
     return build_order(row)
-
