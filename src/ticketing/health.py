@@ -1,7 +1,8 @@
 """Whether this process lives, and whether it is ready for customers; outside /v3 and without a key.
 
 Ready means: the database answers and has the shape this version needs, or a newer one. Jobs that wait too long, or
-were given up, make it degraded and leave it ready: a load balancer must not take a shop off the net because mail is late.
+were given up, make it degraded and leave it ready: a load balancer must not take a shop off the net because mail is
+late.
 """
 
 import asyncio
