@@ -70,6 +70,7 @@ async def serve(
     finally:
         for child in children:
             child.kill()
+            await child.until_it_ends()  # else its end is told to a loop that is closed
         port.release()
 
 
