@@ -33,7 +33,7 @@ DOMAIN = [
 EVERYTHING = {"*"}
 MAY_IMPORT: dict[str, set[str]] = {
     "kit": set(),
-    "settings": set(),
+    "settings": {"kit"},
     "media": {"kit", "settings", "countries"},
     "embedded": set(),
     "migrations": set(),

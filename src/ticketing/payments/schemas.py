@@ -1,0 +1,130 @@
+"""Payments and refunds on the wire."""
+
+import re
+from typing import Any
+
+import msgspec
+
+from ticketing.accounts.rules import is_email, is_phone
+from ticketing.countries.names import is_country
+from ticketing.kit.database import Connection
+from ticketing.kit.errors import InvalidValues
+from ticketing.kit.forms import BadValue, Body, Field, Form, Kind, checked, text
+
+from . import rules
+from .providers import Action, Card, Payer, Token
+
+CARD_MEMBERS = ("number", "cvv", "expiryDate")
+
+
+class Payment(msgspec.Struct, omit_defaults=True):
+    """An attempt to pay; `code` says why it was declined, `action` what the customer has to do first."""
+
+    date: str
+    amount: float
+    status: str
+    code: str = ""
+    action: Action | None = None
+
+
+class Refund(msgspec.Struct, omit_defaults=True):
+    """Money given back, or an attempt at it."""
+
+    date: str
+    amount: float
+    status: str
+    code: str = ""
+
+
+def _card_number() -> Kind:
+    def parse(value: Any) -> str:
+        digits = value.replace(" ", "").replace("-", "") if isinstance(value, str) and len(value) < 40 else ""
+        if not re.fullmatch(r"[0-9]{12,19}", digits):
+            raise BadValue
+        return digits
+
+    return Kind(parse, {"type": "string", "pattern": "^[0-9 -]{12,39}$"}, "4111111111111111")
+
+
+def _expiry() -> Kind:
+    def parse(value: Any) -> tuple[int, int]:
+        match = re.fullmatch(r"(0[1-9]|1[0-2])/([0-9]{2})", value) if isinstance(value, str) else None
+        if match is None:
+            raise BadValue
+        return int(match[1]), 2000 + int(match[2])
+
+    return Kind(parse, {"type": "string", "pattern": "^(0[1-9]|1[0-2])/[0-9]{2}$"}, "12/34")
+
+
+async def _find_valid(db: Connection, month_and_year: tuple[int, int]) -> tuple[int, int] | None:
+    now = await db.fetchval("SELECT clock()")
+    return None if rules.has_expired(*month_and_year, now) else month_and_year
+
+
+_CARD = [
+    Field("number", _card_number()),
+    Field("cvv", text(4, pattern="[0-9]{3,4}", example="123")),
+    Field("expiryDate", _expiry(), find=_find_valid, description="MM/YY"),
+]
+_TOKEN = Field("token", text(200), description="the payment provider's name for the card")
+_PAYER = [
+    Field("name", text(example="Marvin Hunte")),
+    Field("email", checked(is_email, {"format": "email"}, maximum=254, example="marvin@example.com")),
+    Field("phone", checked(is_phone, {"maxLength": 50}, example="+1 268 460 1234")),
+    Field("address1", text(example="1 High Street")),
+    Field("city", text(example="Saint John's")),
+    Field("district", text(example="Saint John")),
+    Field("country", checked(is_country, {"description": "see /countries"}, example="Antigua and Barbuda")),
+    Field("address2", text(), required=False),
+]
+
+
+class _PaymentForm(Form):
+    """Either a card or a token: what a form by itself cannot say."""
+
+    def schema(self) -> dict[str, Any]:
+        """The JSON Schema of the body: the card's members, or `token` in their place."""
+        schema = super().schema()
+        schema["properties"]["token"] = {**_TOKEN.kind.schema, "description": _TOKEN.description}
+        schema["required"] = [one.name for one in _PAYER if one.required]
+        schema["anyOf"] = [{"required": list(CARD_MEMBERS)}, {"required": ["token"]}]
+        return schema
+
+
+PAYMENT = _PaymentForm([*_CARD, *_PAYER])
+_BY_TOKEN = Form([_TOKEN, *_PAYER])
+
+REFUND = Form([Field("reason", text(1000, example="The customer fell ill."))])
+
+
+async def read_payment(db: Connection, body: Body, *, takes_cards: bool) -> tuple[Card | Token, Payer]:
+    """What is to be charged, and whom to ask about it. With a token the card's members are not looked at.
+
+    Raises Missing, InvalidValues; for a card also when the provider takes none.
+    """
+    has_card = any(field.is_supplied(body) for field in _CARD)
+    if _TOKEN.is_supplied(body) or not (takes_cards or has_card):
+        values = await _BY_TOKEN.read(body, db)
+        return Token(values["token"]), _payer(values)
+    if not takes_cards:
+        PAYMENT.require({**dict.fromkeys(CARD_MEMBERS, "x"), **_payer_members(body)})
+        raise InvalidValues(field.name for field in _CARD if field.is_supplied(body))
+    values = await PAYMENT.read(body, db)
+    month, year = values["expiryDate"]
+    return Card(values["number"], values["cvv"], month, year), _payer(values)
+
+
+def _payer_members(body: Body) -> dict[str, Any]:
+    return {field.name: body.get(field.name) for field in _PAYER}
+
+
+def _payer(values: dict[str, Any]) -> Payer:
+    return Payer(
+        name=values["name"],
+        email=values["email"],
+        phone=values["phone"],
+        lines=(values["address1"], values["address2"]),
+        city=values["city"],
+        district=values["district"],
+        country=values["country"],
+    )
