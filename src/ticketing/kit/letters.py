@@ -1,0 +1,153 @@
+"""Letters to people: posted in the transaction that causes them, sent by the worker afterwards.
+
+What is rolled back was never posted; what is committed is sent, also after a crash or a night without a mail server.
+A letter says who gets it and which things it is about, by id. Its text is written when it is sent, from what the
+database says then, so that no address and no name waits in a queue.
+
+    await post(db, [Letter("order_fulfilled", account=customer_id, about={"order": order_id})])
+    await post(db, [Letter("reset", account=account_id, sealed=seal(vault, {"code": "123456"}))])
+
+A table and not the queue of jobs: a letter outlives its sending (what was sent to whom, and once), a mail server that
+is away for an hour concerns all letters and is asked once for all of them, and two hundred thousand letters about one
+cancelled event must not stand before somebody's code.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import msgspec
+
+from .database import Connection
+from .vault import Vault
+
+Name = Literal[
+    "welcome",
+    "verification",
+    "reset",
+    "password_changed",
+    "codes_exhausted",
+    "email_changed",
+    "deactivated",
+    "deletion_requested",
+    "order_fulfilled",
+    "order_timed_out",
+    "refund",
+    "payment_returned",
+    "transfer_received",
+    "transfer_claimed",
+    "transfer_cancelled",
+    "event_cancelled",
+    "event_changed",
+    "section_removed",
+    "submission_decided",
+]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a letter of one name must carry: the things it is `about`, and the secrets that are sealed in it.
+
+    One that goes `to_all` has no account: the worker finds everybody whom it concerns.
+    """
+
+    about: tuple[str, ...] = ()
+    sealed: tuple[str, ...] = ()
+    to_all: bool = False
+
+
+KINDS: dict[Name, Kind] = {
+    "welcome": Kind(),
+    "verification": Kind(sealed=("code",)),
+    "reset": Kind(sealed=("code",)),
+    "password_changed": Kind(),
+    "codes_exhausted": Kind(),
+    # To the address that is no longer the account's.
+    "email_changed": Kind(sealed=("email",)),
+    "deactivated": Kind(),
+    # To the platform's administrators; about the account of whoever wants to go.
+    "deletion_requested": Kind(about=("account",), to_all=True),
+    "order_fulfilled": Kind(about=("order",)),
+    "order_timed_out": Kind(about=("order",)),
+    "refund": Kind(about=("refund",)),
+    # Money that came for an order that was gone.
+    "payment_returned": Kind(about=("refund",)),
+    "transfer_received": Kind(about=("transfer",)),
+    "transfer_claimed": Kind(about=("transfer",)),
+    "transfer_cancelled": Kind(about=("transfer",)),
+    # To everybody who holds a ticket when it is posted: post it before the tickets are touched.
+    "event_cancelled": Kind(about=("event",), to_all=True),
+    # As it was before: `start` and `end` (text, as sent), `venue` (id).
+    "event_changed": Kind(about=("event", "start", "end", "venue"), to_all=True),
+    "section_removed": Kind(about=("event", "section"), to_all=True),
+    # To the administrators of the event's host.
+    "submission_decided": Kind(about=("submission",), to_all=True),
+}
+
+_SEALING = "letter"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A letter to one account, or (`account` None) to all whom it concerns.
+
+    `about` names things by id and carries nothing personal; what is secret or personal is `sealed`, by `seal`. An
+    `email` sealed in it is where it is sent, in place of the account's address.
+    """
+
+    name: Name
+    account: int | None = None
+    about: Mapping[str, int | str] = field(default_factory=dict)
+    sealed: bytes | None = None
+
+
+def seal(vault: Vault, secrets: Mapping[str, str]) -> bytes:
+    """What only the worker that writes the letter can read: a code, an address."""
+    return vault.encrypt(_SEALING, msgspec.json.encode(secrets).decode())
+
+
+def unseal(vault: Vault, sealed: bytes | None) -> dict[str, str]:
+    """What was sealed. Raises cryptography's InvalidTag when the server's secret is another now."""
+    return msgspec.json.decode(vault.decrypt(_SEALING, sealed), type=dict[str, str]) if sealed else {}
+
+
+_POST = """
+INSERT INTO mails (letter, account_id, about, sealed, posted_at, due_at)
+SELECT letter, account_id, about::jsonb, sealed, clock(), clock()
+  FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bytea[]) AS new (letter, account_id, about, sealed)"""
+
+
+async def post(db: Connection, letters: Sequence[Letter]) -> None:
+    """Post letters, all in one statement, in the caller's transaction; they are sent within seconds of its commit.
+
+    Raises ValueError for a letter that lacks what its kind must carry.
+    """
+    if not letters:
+        return
+    for letter in letters:
+        _ensure_complete(letter)
+    await db.execute(
+        _POST,
+        [letter.name for letter in letters],
+        [letter.account for letter in letters],
+        [msgspec.json.encode(letter.about).decode() for letter in letters],
+        [letter.sealed for letter in letters],
+    )
+
+
+def _ensure_complete(letter: Letter) -> None:
+    kind = KINDS[letter.name]
+    if kind.to_all != (letter.account is None):
+        raise ValueError(f"{letter.name}: {'it goes to all' if kind.to_all else 'to which account?'}")
+    if missing := set(kind.about) - set(letter.about):
+        raise ValueError(f"{letter.name}: it says nothing about {', '.join(sorted(missing))}")
+    if kind.sealed and letter.sealed is None:
+        raise ValueError(f"{letter.name}: nothing is sealed in it")
+
+
+async def erase_letters(db: Connection, account_id: int) -> None:
+    """Forget every letter to the account, and who it was that wanted to go: sent or not.
+
+    What waits is not sent any more.
+    """
+    await db.execute("DELETE FROM mails WHERE account_id = $1", account_id)
