@@ -7,9 +7,19 @@ from typing import Any, get_args, get_origin
 import msgspec
 
 from .callers import Level
-from .errors import GENERAL_NOT_FOUND, MALFORMED, RESTRICTED, UNAUTHENTICATED, Refusal
+from .errors import (
+    GENERAL_NOT_FOUND,
+    MALFORMED,
+    RESTRICTED,
+    UNAUTHENTICATED,
+    Busy,
+    InvalidValues,
+    Missing,
+    Refusal,
+    TooManyRequests,
+)
 from .operations import Operation
-from .paging import DEFAULT_RECORDS, MAXIMUM_RECORDS, Listing, Page
+from .paging import DEFAULT_RECORDS, MAXIMUM_RECORDS, Listing, NoSuchPage, Page
 from .protocol import CRASH
 
 INTRODUCTION = """\
@@ -18,13 +28,6 @@ Sell, hold, hand on and scan event tickets.
 Every request carries two headers: `X-API-Key` (start a session, or ask an administrator for an integration) and
 `X-Client-Version: 3.0.0`. Lists take `page`, `records`, `sort` and `order`; a POST may carry an `Idempotency-Key`.
 """
-
-_EXAMPLES = {
-    400: "The following arguments are required, but have not been supplied: name.",
-    409: "The following arguments conflict with those of another host: name.",
-    429: "Too many requests. Please try again in 5 seconds.",
-    503: "The server is busy. Please try again in 1 seconds.",
-}
 
 
 def describe(operations: Sequence[Operation], access: dict[str, frozenset[Level]], version: str) -> dict[str, Any]:
@@ -182,18 +185,20 @@ def _errors(operation: Operation) -> dict[str, Any]:
         401: {"no key": {"message": UNAUTHENTICATED}},
         403: {"restricted": {"message": RESTRICTED}},
         412: {"upgrade": {"error": "Please upgrade your client to complete this request"}},
-        429: {"too many": dict.fromkeys(("error", "message"), _EXAMPLES[429])},
+        429: {"too many": TooManyRequests(5).body()},
         500: {"crash": CRASH},
-        503: {"busy": dict.fromkeys(("error", "message"), _EXAMPLES[503])},
+        503: {"busy": Busy(1).body()},
     }
     if "{" in operation.path:
         bodies[404] = {"unknown": {"error": GENERAL_NOT_FOUND}}
-    elif operation.listing:
-        bodies[404] = {"no such page": _both("The specified page does not exist for the given records per page")}
-    if operation.form or operation.listing:
-        bodies[400] = {"missing": _both(_EXAMPLES[400])} if operation.form else {}
-        bodies[400]["malformed"] = _both(MALFORMED)
+    if operation.listing:
+        bodies.setdefault(404, {})["no such page"] = NoSuchPage().body()
+        bodies[400] = {"invalid": InvalidValues(["records"]).body()}
     if operation.form:
+        names = [one.name for one in operation.form.fields]
+        required = [one.name for one in operation.form.fields if one.required]
+        bodies[400] = {"missing": Missing(required[:1]).body()} if required else {}
+        bodies[400] |= {"invalid": InvalidValues(names[:1]).body(), "malformed": _both(MALFORMED)}
         bodies[413] = {"too large": _both(MALFORMED)}
     if operation.method == "POST":
         bodies.setdefault(409, {})["still running"] = _both(
