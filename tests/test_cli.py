@@ -1,7 +1,9 @@
 """The command as a person at the terminal meets it, the demo, and the README's walk from nothing to inside."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -139,6 +141,10 @@ async def test_the_readme_leads_from_nothing_to_inside(postgres: str) -> None:
 
 
 async def run_script(script: str) -> list[Any]:
-    done = subprocess.run(["sh", "-euc", script], capture_output=True, text=True, check=False, timeout=30)
+    path = os.environ["PATH"] + ("" if shutil.which("curl") else f":{ROOT / 'tests' / 'stand_ins'}")
+    environment = os.environ | {"PATH": path}
+    done = subprocess.run(
+        ["sh", "-euc", script], capture_output=True, text=True, check=False, timeout=30, env=environment
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]

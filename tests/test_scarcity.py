@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import random
 import secrets
 import socket
@@ -20,8 +19,6 @@ from conftest import NEW_IDS, scratch_database
 from serving import SECRET, clean_environment, serve
 from ticketing.kit.vault import hash_key
 
-HEAVY = os.environ.get("TICKETING_HEAVY") == "1"
-ROUNDS = 10 if HEAVY else 3
 BUYERS = 300
 PLACES = 40
 
@@ -92,11 +89,12 @@ async def count_sold(db: asyncpg.Connection, event: int) -> tuple[int, int]:
     return row[0], row[1]
 
 
+@pytest.mark.parametrize("rounds", [3, pytest.param(10, marks=pytest.mark.heavy)])
 async def test_three_hundred_buyers_get_forty_tickets_between_them(
-    dsn: str, db: asyncpg.Connection, keys: list[str]
+    dsn: str, db: asyncpg.Connection, keys: list[str], rounds: int
 ) -> None:
     async with serve(dsn, workers=2) as url, crowd(url) as client:
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             stage = await set_stage(dsn, db, PLACES)
             items = {f"/events/{stage.event}/sections/{stage.sections[0]}": 1}
             answers = Counter(await asyncio.gather(*(order(client, key, items) for key in keys)))
@@ -155,15 +153,16 @@ async def test_the_crowd_would_notice_a_missing_guard(postgres: str) -> None:
         assert oversold > PLACES
 
 
+@pytest.mark.parametrize("orders", [300, pytest.param(1000, marks=pytest.mark.heavy)])
 async def test_orders_over_several_sections_in_any_order_never_deadlock(
-    dsn: str, db: asyncpg.Connection, keys: list[str]
+    dsn: str, db: asyncpg.Connection, keys: list[str], orders: int
 ) -> None:
     stages = [await set_stage(dsn, db, 25, sections=4) for _ in range(3)]
     sections = [f"/events/{stage.event}/sections/{section}" for stage in stages for section in stage.sections]
     draw = random.Random(7)
     wishes = [
         (draw.choice(keys), {uri: draw.randint(1, 2) for uri in draw.sample(sections, draw.randint(2, 6))})
-        for _ in range(1000 if HEAVY else 300)
+        for _ in range(orders)
     ]
     async with (
         serve(dsn, workers=2) as url,

@@ -67,6 +67,8 @@ const administratorLogin = {
   password: setting("TICKETING_ADMIN_PASSWORD"),
 };
 
+const operations = await described();
+
 await walk();
 console.log("The walk is complete.");
 
@@ -241,7 +243,7 @@ async function mailedCodes(open, { marvin }) {
   const { accounts } = open();
   const stranger = `nobody.${RUN}@example.com`;
 
-  await step("a verification is requested, a wrong code refused", async () => {
+  await stepOf("verify_account", "a verification is requested, a wrong code refused", async () => {
     const noAddress = "You must provide an email address to which to send the verification code.";
     await refused(accounts.verify(""), BadDataError, 400, noAddress);
     await refused(accounts.verify(stranger), ResourceNotFoundError, 404, NO_ACCOUNT);
@@ -253,7 +255,7 @@ async function mailedCodes(open, { marvin }) {
     await refused(verification.confirm({ code: "000000" }), BadDataError, 400, wrong);
   });
 
-  await step("a password reset is requested, a wrong code refused", async () => {
+  await stepOf("reset_password", "a password reset is requested, a wrong code refused", async () => {
     const noAddress = "You must provide an email address to which to send the reset code.";
     await refused(accounts.reset(""), BadDataError, 400, noAddress);
     await refused(accounts.reset(stranger), ResourceNotFoundError, 404, NO_ACCOUNT);
@@ -540,8 +542,11 @@ async function hosts({ open, marvin, annie, admin }, people) {
   });
 
   await step("a new host has nothing to report", async () => {
-    assertHas(await host.statistics(), { events: 0, orders: 0, revenue: 0, tickets: 0 });
     assert.deepEqual(await host.events, []);
+  });
+
+  await stepOf("view_host_statistics", "a new host has counted nothing", async () => {
+    assertHas(await host.statistics(), { events: 0, orders: 0, revenue: 0, tickets: 0 });
   });
 
   return host;
@@ -966,7 +971,7 @@ async function admissionEnded({ open, event }, token, door) {
 // ---------------------------------------------------------------- reports
 
 async function reports({ marvin, annie }, host, { premier }) {
-  await step("the event and its host have something to report", async () => {
+  await stepOf("view_host_statistics", "the event and its host have something to report", async () => {
     const event = await marvin.events.find(premier.id);
     assertHas(await event.statistics(), { capacity: 16, orders: 1, revenue: 0, tickets: 3 });
     assertHas(await host.statistics(), { events: 2, orders: 1, revenue: 0, tickets: 3 });
@@ -1063,6 +1068,16 @@ async function step(name, action) {
   } catch (reason) {
     return fail(name, reason);
   }
+}
+
+/** A step that needs an operation; it waits for the version of the server that has it. */
+async function stepOf(operation, name, action) {
+  return operations.has(operation) ? step(name, action) : console.log(`later ${name}`);
+}
+
+async function described() {
+  const { paths } = await (await fetch(`${server}/v3/openapi.json`, { signal: AbortSignal.timeout(10_000) })).json();
+  return new Set(Object.values(paths).flatMap((methods) => Object.values(methods).map((one) => one.operationId)));
 }
 
 function fail(name, reason) {
