@@ -41,6 +41,7 @@ from .sessions.permissions import MAY_CALL
 from .settings import Settings, read_settings
 from .submissions import routes as submissions
 from .tickets import routes as tickets
+from .tickets.press import Press
 from .venues import routes as venues
 
 OPERATIONS: Sequence[Operation] = [
@@ -66,8 +67,8 @@ def build_app(settings: Settings) -> Edge:
     """The ASGI application."""
     database = Database(settings.database_url, pool_size=settings.pool_size)
     keys, vault = Keys(database), Vault(settings.secret)
-    passwords, pictures = Passwords(), Pictures()
-    services = Services(settings, database, keys, passwords, pictures, vault, build_intake(database, settings))
+    passwords, pictures, press = Passwords(), Pictures(), Press()
+    services = Services(settings, database, keys, passwords, pictures, press, vault, build_intake(database, settings))
     gatekeeper = KeyGatekeeper(settings, database, vault, keys)
 
     @contextlib.asynccontextmanager
@@ -78,6 +79,7 @@ def build_app(settings: Settings) -> Edge:
         finally:
             passwords.close()
             pictures.close()
+            press.close()
             await database.close()
 
     by_path: dict[str, list[Operation]] = {}

@@ -23,10 +23,13 @@ from .kit.logs import configure_logs
 from .kit.operations import Services
 from .kit.vault import Vault
 from .settings import BadSetting, Settings, read_settings
+from .tickets.press import Press
 
 POOL_SIZE = 6
 DRAIN_SECONDS = 15
 LONGEST_PAUSE_SECONDS = 10
+PRINTS_WAITING = 100  # nobody is waiting for the answer: a job that waits holds nothing up
+PRINT_SECONDS = 300
 
 log = structlog.get_logger()
 
@@ -39,7 +42,8 @@ async def run_worker(settings: Settings, stop: asyncio.Event, jobs: Jobs = JOBS)
     database = Database(settings.database_url, pool_size=POOL_SIZE)
     if not await _open(database, stop):
         return
-    services = Services(settings, database, Vault(settings.secret))
+    press = Press(waiting=PRINTS_WAITING, seconds=PRINT_SECONDS)
+    services = Services(settings, database, Vault(settings.secret), press)
     working = asyncio.create_task(work_off(settings.database_url, jobs, services, stop))
     stopping = asyncio.create_task(stop.wait())
     try:
@@ -52,6 +56,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event, jobs: Jobs = JOBS)
             with contextlib.suppress(asyncio.CancelledError):
                 await working
         finally:
+            press.close()
             await database.close()
 
 

@@ -1,0 +1,124 @@
+"""Where tickets are printed: one process beside this one, started when it is needed and gone when it is not.
+
+fpdf2 and its fonts take 70 MB and a second to load, and half a second of a processor for a large order: no process
+that answers requests has that to spare. The child ends with us, however we end, since its input ends.
+"""
+
+import contextlib
+import subprocess
+import sys
+import threading
+
+import msgspec
+
+from ticketing.kit.errors import Busy
+from ticketing.kit.threads import BoundedThreads
+
+from .printer import read_frame, write_frame
+from .sheets import Order
+
+SECONDS = 8.0  # for one order on the press; 50 pages take two
+ORDERS_BEFORE_NEW = 500  # whatever a library keeps in memory for good ends with the child
+
+
+class PrintingFailed(RuntimeError):
+    """The press could not print what it was given; the text is the name of the error."""
+
+
+class Press:
+    """The press of one process. At most `waiting` orders wait or are printed, each no longer than `seconds` in all."""
+
+    def __init__(self, *, waiting: int = 8, seconds: float = 9.0, limit_seconds: float = SECONDS) -> None:
+        self._threads = BoundedThreads("press", threads=1, waiting=waiting, seconds=seconds)
+        self._limit_seconds = limit_seconds
+        self._child: subprocess.Popen[bytes] | None = None
+        self._printed = 0
+        self._closed = False
+        self._at_work = threading.Lock()
+
+    async def print(self, order: Order) -> bytes:
+        """The file that was asked for.
+
+        Raises Busy when too many wait or it takes too long, PrintingFailed.
+        """
+        return await self._threads.run(lambda: self._print(msgspec.msgpack.encode(order)))
+
+    def close(self) -> None:
+        """End the child; what is being printed is lost."""
+        self._closed = True
+        if (child := self._child) is not None:
+            child.kill()
+        with self._at_work:
+            self._end_child()
+        self._threads.close()
+
+    def _print(self, order: bytes) -> bytes:
+        with self._at_work:
+            return self._print_alone(order)
+
+    def _print_alone(self, order: bytes) -> bytes:
+        # Twice at most: a child that idled for long may end in the moment in which it is asked.
+        for _attempt in range(2):
+            answer = self._ask(order)
+            if answer is not None:
+                break
+        else:
+            raise PrintingFailed("the press ended")
+        if answer[:1] != b"\x01":
+            raise PrintingFailed(answer[1:].decode())
+        return answer[1:]
+
+    def _ask(self, order: bytes) -> bytes | None:
+        """The child's answer, or None when it ended. Raises Busy when it took too long."""
+        child = self._ready_child()
+        if child.stdin is None or child.stdout is None:
+            raise RuntimeError("the press has no pipes")
+        late = threading.Event()
+
+        def give_up() -> None:
+            late.set()
+            child.kill()
+
+        timer = threading.Timer(self._limit_seconds, give_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            write_frame(child.stdin, order)
+            answer = read_frame(child.stdout)
+        except OSError:
+            answer = None
+        finally:
+            timer.cancel()
+        if answer is None:
+            self._end_child()
+            if late.is_set():
+                raise Busy(2)
+        return answer
+
+    def _ready_child(self) -> subprocess.Popen[bytes]:
+        if self._closed:
+            raise Busy(2)
+        if self._child is not None and (self._child.poll() is not None or self._printed >= ORDERS_BEFORE_NEW):
+            self._end_child()
+        if self._child is None:
+            self._printed = 0
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "ticketing.tickets.printer"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C in a terminal is ours to hear
+            )
+        self._printed += 1
+        return self._child
+
+    def _end_child(self) -> None:
+        child, self._child = self._child, None
+        if child is None:
+            return
+        child.kill()
+        for pipe in (child.stdin, child.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        child.wait()

@@ -1,0 +1,43 @@
+"""A ticket as it is printed: what the press gets to know. Texts are final, times are local to the venue.
+
+Imports little: the press's process loads this, and need not know a database.
+"""
+
+import msgspec
+
+
+class Sheet(msgspec.Struct, frozen=True):
+    """One page. Texts are as people wrote them, in any script; `seed` gives an event its colour.
+
+    `day` is "Wednesday 7 June 2034" and `hours` "20:00 to 23:00", both "" for an event without a date; `zone` is the
+    venue's, "America/Antigua (UTC-04:00)".
+    """
+
+    serial: str
+    payload: str
+    seed: str
+    title: str
+    host: str
+    section: str
+    holder: str
+    venue: str
+    address: str
+    day: str
+    hours: str
+    zone: str
+    disclaimer: str
+
+
+class PrintPdf(msgspec.Struct, frozen=True, tag="pdf"):
+    """Asks for a PDF file, a page per sheet."""
+
+    sheets: list[Sheet]
+
+
+class PrintPng(msgspec.Struct, frozen=True, tag="png"):
+    """Asks for a picture of a payload's QR code."""
+
+    payload: str
+
+
+Order = PrintPdf | PrintPng
