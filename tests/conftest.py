@@ -226,3 +226,19 @@ async def public(make_person: MakePerson) -> Client:
 def unique(noun: str) -> str:
     """A name nobody else in this run has."""
     return f"{noun} {next(_counter)}"
+
+
+MOVED = """
+CREATE OR REPLACE FUNCTION clock() RETURNS timestamptz LANGUAGE sql STABLE
+AS $$ SELECT clock_timestamp() + interval '{seconds} seconds' $$"""
+
+
+@contextlib.asynccontextmanager
+async def clock_moved(db: asyncpg.Connection, seconds: float) -> AsyncIterator[None]:
+    """Another time for everybody who asks the database."""
+    original = await db.fetchval("SELECT pg_get_functiondef('clock()'::regprocedure)")
+    await db.execute(MOVED.format(seconds=seconds))
+    try:
+        yield
+    finally:
+        await db.execute(original)

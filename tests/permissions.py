@@ -52,6 +52,10 @@ retrieve_account_preferences   401  403  403  200  403* 403* 403* 403  403  403*
 update_account_preferences     401  403  403  400  403* 403* 403* 403  403  403* 400
 list_account_hosts             401  403  403  200  403* 403* 403* 403  403  200  200
 lookup_account                 401  403  400  400  400  400  400  403  403  400  400
+request_verification_code      401  403  400  400  400  400  400  403  403  400  400
+verify_account                 401  403  400  400  400  400  400  403  403  400  400
+request_reset                  401  403  400  400  400  400  400  403  403  400  400
+reset_password                 401  403  400  400  400  400  400  403  403  400  400
 view_order_history             401  403  403  200  403* 403* 403* 403  403  200  200
 view_event_itinerary           401  403  403  200  403* 403* 403* 403  403  200  200
 list_ticket_wallet             401  403  403  200  403* 403* 403* 403  403  200  200

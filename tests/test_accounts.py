@@ -6,11 +6,14 @@ import re
 import asyncpg
 import pytest
 
-from conftest import NEW_IDS, PASSWORD, Client, MakePerson, unique
+from conftest import NEW_IDS, PASSWORD, SECRET, Client, MakePerson, unique
+from mailed import letters
 from makers import register
 from ticketing.accounts import rules
 from ticketing.accounts.actions import set_role
 from ticketing.accounts.errors import AccountNotFound, LastAdministrator
+from ticketing.kit.letters import unseal
+from ticketing.kit.vault import Vault
 
 NOT_LOCATED = "The requested account could not be located"
 NOT_YOURS = "You are not authorised to access or modify this account."
@@ -235,12 +238,16 @@ async def test_support_reads_but_does_not_write(support: Client, alice: Client, 
     assert (await administrator.put(f"/accounts/{alice.number}", city="Rome"))["city"] == "Rome"
 
 
-async def test_a_new_address_is_not_verified(public: Client, db: asyncpg.Connection) -> None:
+async def test_a_new_address_is_not_verified_and_the_old_one_is_told(public: Client, db: asyncpg.Connection) -> None:
     marvin = await register(public)
     await db.execute("UPDATE accounts SET verified = true WHERE number = $1", marvin.number)
     same = await marvin.put(f"/accounts/{marvin.number}", email=marvin.email.upper())
     assert (same["verified"], same["email"]) == (True, marvin.email.upper())
+    assert await letters(db, marvin) == ["welcome"]
     assert (await marvin.put(f"/accounts/{marvin.number}", email=f"new.{marvin.email}"))["verified"] is False
+    assert await letters(db, marvin) == ["welcome", "email_changed"]
+    sealed = await db.fetchval("SELECT sealed FROM mails WHERE letter = 'email_changed' ORDER BY id DESC")
+    assert unseal(Vault(SECRET), sealed) == {"email": marvin.email.upper()}
 
 
 # Preferences

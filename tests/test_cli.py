@@ -18,6 +18,7 @@ from conftest import scratch_database
 from serving import ready, running
 from test_serving import command
 from ticketing import demo
+from ticketing.accounts.passwords import is_right
 from ticketing.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -71,6 +72,24 @@ async def test_the_way_back_in(dsn: str) -> None:
 
     nobody = "The requested account could not be located"
     assert await command("admin", "role", "XX-00000000", "support", DATABASE_URL=dsn) == (1, nobody)
+
+
+async def test_a_password_is_set_at_the_server(dsn: str, password_file: str) -> None:
+    db = await asyncpg.connect(dsn)
+    number = await db.fetchval("SELECT number FROM accounts")
+    file = ["--password-file", password_file]
+    set_so_far = await db.fetchval("SELECT password_hash FROM accounts")
+    assert await command("admin", "password", number.lower(), *file, DATABASE_URL=dsn) == (0, "The password is set.")
+    kept = await db.fetchval("SELECT password_hash FROM accounts")
+    assert kept != set_so_far
+    assert is_right(kept, "two heads are better")
+    assert await db.fetchval("SELECT letter FROM mails ORDER BY id DESC LIMIT 1") == "password_changed"
+    await db.close()
+    nobody = "The requested account could not be located"
+    assert await command("admin", "password", "XX-00000000", *file, DATABASE_URL=dsn) == (1, nobody)
+    Path(password_file).write_text("short")
+    short = await command("admin", "password", number, *file, DATABASE_URL=dsn)
+    assert short == (1, "A password has 8 to 256 characters.")
 
 
 async def test_keys_for_programs(dsn: str) -> None:

@@ -9,11 +9,11 @@ from typing import Any
 import asyncpg
 import pytest
 
+from ticketing.accounts import failures
 from ticketing.kit.database import Database
 from ticketing.kit.errors import TooManyRequests
 from ticketing.kit.operations import Services
 from ticketing.kit.vault import Vault
-from ticketing.sessions import failures
 from ticketing.settings import Settings
 
 

@@ -18,7 +18,7 @@ from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment
 from pgqueuer.adapters.persistence.queries import Queries
 from pgqueuer.core.qm import QueueManager
 
-from conftest import SECRET, Client, scratch_database
+from conftest import SECRET, Client, clock_moved, scratch_database
 from makers import list_event, make_event, make_host, make_section, section_uri
 from ticketing.jobs import JOBS
 from ticketing.kit.database import Database
@@ -287,21 +287,6 @@ def test_names_are_the_packages_and_unique() -> None:
 
 
 # Tidying
-
-MOVED = """
-CREATE OR REPLACE FUNCTION clock() RETURNS timestamptz LANGUAGE sql STABLE
-AS $$ SELECT clock_timestamp() + interval '{seconds} seconds' $$"""
-
-
-@contextlib.asynccontextmanager
-async def clock_moved(db: asyncpg.Connection, seconds: int) -> AsyncIterator[None]:
-    """Another time for everybody who asks the database."""
-    original = await db.fetchval("SELECT pg_get_functiondef('clock()'::regprocedure)")
-    await db.execute(MOVED.format(seconds=seconds))
-    try:
-        yield
-    finally:
-        await db.execute(original)
 
 
 @pytest.fixture

@@ -16,10 +16,6 @@ from ticketing.kit.errors import GENERAL_NOT_FOUND, RESTRICTED, UNAUTHENTICATED
 
 # Operations of the reference that do not work yet; each leaves this set in the commit that brings it.
 STILL_MISSING = {
-    "request_verification_code",
-    "verify_account",
-    "request_reset",
-    "reset_password",
     "toggle_account",
     "request_deletion",
     "view_transfer_history",

@@ -105,6 +105,17 @@ class World:
     async def session(self) -> str:
         return id_of((await (await self.caller("customer")).get("/sessions/active")).body)
 
+    async def verification(self) -> str:
+        return await self._request_code("/verifications")
+
+    async def reset(self) -> str:
+        return await self._request_code("/resets")
+
+    async def _request_code(self, path: str) -> str:
+        made = await (await self._staff()).post(path, email=(await self.caller("customer")).email)
+        assert made.status == 201, made.body
+        return id_of(made.body)
+
     async def integration(self) -> str:
         made = await (await self._staff()).post("/integrations", name=unique("Shop"), access="customer")
         return str(made["id"])

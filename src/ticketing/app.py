@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from . import health, pages
+from .accounts import code_routes as codes
 from .accounts import routes as accounts
 from .accounts.passwords import Passwords
 from .admissions import routes as admissions
@@ -52,6 +53,7 @@ OPERATIONS: Sequence[Operation] = [
     *tickets.operations.all,
     *sessions.operations.all,
     *accounts.operations.all,
+    *codes.operations.all,
     *hosts.operations.all,
     *tokens.operations.all,
     *regions.operations.all,

@@ -1,7 +1,8 @@
 """All jobs of all packages."""
 
+from .accounts.jobs import jobs as accounts
 from .kit.jobs import Jobs
 from .orders.jobs import jobs as orders
 from .sessions.jobs import jobs as sessions
 
-JOBS = Jobs("ticketing").include([orders, sessions])
+JOBS = Jobs("ticketing").include([accounts, orders, sessions])

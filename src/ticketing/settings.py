@@ -45,6 +45,12 @@ class Settings:
     failures_per_minute: int = _knob(300, "refused requests of one address per minute and worker")
     wrong_passwords: int = _knob(10, "wrong passwords for one account within 15 minutes, over all workers")
     wrong_codes: int = _knob(30, "wrong gate codes of one address within 15 minutes, over all workers")
+    mailed_code_minutes: int = _knob(30, "how long a code sent by mail is good for")
+    mailed_code_tries: int = _knob(5, "wrong codes after which a verification or a reset expires")
+    wrong_mailed_codes: int = _knob(
+        10, "wrong mailed codes for one account in a day (UTC), also without rate limits; then none is taken that day"
+    )
+    mailed_codes: int = _knob(20, "codes mailed to one account within an hour, over all workers")
     cors_origins: str = _knob(
         "", "origins allowed to call from a browser, comma-separated (`http://localhost:*`: any port); empty: none"
     )

@@ -7,8 +7,11 @@ from ticketing.kit.callers import announce
 from ticketing.kit.database import Connection
 from ticketing.kit.errors import Taken
 from ticketing.kit.forms import Body
+from ticketing.kit.letters import Letter, post, seal
+from ticketing.kit.vault import Vault
 
 from . import rules
+from .codes import Purpose, close_requests
 from .errors import AccountHoldsTickets, AccountNotFound, LastAdministrator
 from .forms import PROFILE
 from .locks import lock_accounts
@@ -85,15 +88,15 @@ async def create_integration_account(db: Connection, account_id: int, name: str,
     return number
 
 
-async def update_account(db: Connection, account_id: int, values: Mapping[str, Any]) -> None:
-    """Replace what is given; the rest keeps its value. A new address is not verified."""
+async def update_account(db: Connection, vault: Vault, account_id: int, values: Mapping[str, Any]) -> None:
+    """Replace what is given; the rest keeps its value. The caller holds the account's lock.
+
+    A new address is not verified, the old one is told, and what was sent there opens nothing any more.
+    """
     given = {_COLUMNS[member]: value for member, value in values.items()}
-    if "email" in given:
-        await db.execute(
-            "UPDATE accounts SET verified = false WHERE id = $1 AND lower(email) <> lower($2)",
-            account_id,
-            given["email"],
-        )
+    if "email" in given and (old := await _unverify(db, account_id, given["email"])):
+        await close_requests(db, account_id, *Purpose)
+        await post(db, [Letter("email_changed", account=account_id, sealed=seal(vault, {"email": old}))])
     if given:
         await db.execute(
             f"UPDATE accounts SET ({', '.join(given)}) = ROW({_places(2, len(given))}) WHERE id = $1",
@@ -102,9 +105,24 @@ async def update_account(db: Connection, account_id: int, values: Mapping[str, A
         )
 
 
+async def _unverify(db: Connection, account_id: int, email: str) -> str | None:
+    """The address that the account leaves for this one, if it is another."""
+    old: str | None = await db.fetchval(
+        "UPDATE accounts SET verified = false WHERE id = $1 AND lower(email) <> lower($2) RETURNING email",
+        account_id,
+        email,
+    )
+    return old
+
+
 async def prefer_region(db: Connection, account_id: int, region_id: int) -> None:
     """Remember where the person likes to go out."""
     await db.execute("UPDATE accounts SET preferred_region_id = $2 WHERE id = $1", account_id, region_id)
+
+
+async def verify_account(db: Connection, account_id: int) -> None:
+    """The person has shown that the address is his."""
+    await db.execute("UPDATE accounts SET verified = true WHERE id = $1", account_id)
 
 
 async def set_role(db: Connection, number: str, role: str) -> None:
@@ -124,9 +142,11 @@ async def set_role(db: Connection, number: str, role: str) -> None:
 
 
 async def set_password(db: Connection, account_id: int, password_hash: str) -> None:
-    """Replace the password; every session of the account ends."""
+    """Replace the password: every session of the account ends, no code sent so far resets it, its owner is told."""
     await db.execute("UPDATE accounts SET password_hash = $2 WHERE id = $1", account_id, password_hash)
     await _end_sessions(db, account_id)
+    await close_requests(db, account_id, Purpose.RESET)
+    await post(db, [Letter("password_changed", account=account_id)])
 
 
 async def ensure_administrators_remain(db: Connection, without: int) -> None:

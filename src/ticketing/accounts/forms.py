@@ -4,7 +4,7 @@ from typing import Any
 
 from ticketing.countries.names import is_country
 from ticketing.kit.database import Connection
-from ticketing.kit.forms import Body, Field, Form, checked, choice, day, identifier, text
+from ticketing.kit.forms import BadValue, Body, Field, Form, Kind, checked, choice, day, identifier, text
 
 from . import rules
 
@@ -71,6 +71,23 @@ LOOKUP = Form(
         Field("role", choice(*ROLES), required=False),
     ]
 )
+
+
+def _code() -> Kind:
+    """Six digits, as text or as a number."""
+
+    def parse(value: Any) -> str:
+        typed = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        if not isinstance(typed, str) or not rules.is_code(typed):
+            raise BadValue
+        return typed
+
+    return Kind(parse, {"type": ["string", "integer"], "pattern": "^[0-9]{6}$"}, "204816")
+
+
+CODE_REQUEST = Form([Field("email", text(320, example="marvin@example.com"), description="the account's, in any case")])
+VERIFICATION = Form([Field("code", _code())])
+RESET = Form([Field("code", _code()), Field("password", _PASSWORD)])
 
 
 async def read_registration(db: Connection, body: Body) -> dict[str, Any]:

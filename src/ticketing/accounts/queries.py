@@ -97,6 +97,16 @@ async def find_account(db: Connection, number: str) -> int | None:
     return found
 
 
+async def find_person(db: Connection, number: str) -> int | None:
+    """The id of the person with this number, in any case, whose account stays locked; None when there is none."""
+    if not _NUMBER.fullmatch(number):
+        return None
+    found: int | None = await db.fetchval(
+        f"SELECT id FROM accounts account WHERE {PEOPLE} AND number = $1 FOR NO KEY UPDATE", number.upper()
+    )
+    return found
+
+
 async def find_identified(db: Connection, identification: str) -> Row | None:
     """The person who goes by a username or an e-mail address, in any case: id, number, role, password_hash, activated.
 

@@ -5,8 +5,10 @@ import msgspec
 from ticketing.kit import history
 from ticketing.kit.callers import Level
 from ticketing.kit.errors import Taken
+from ticketing.kit.letters import Letter, post
 from ticketing.kit.operations import Call, Operations, Reply, created, done
 from ticketing.kit.paging import Page
+from ticketing.kit.vault import Vault
 
 from . import actions, forms, queries
 from .errors import AccountHoldsTickets, AccountNotFound, LastAdministrator, NotYourAccount
@@ -40,6 +42,7 @@ async def create_account(call: Call) -> Reply:
     account_id = call.new_id()
     async with call.transaction() as db:
         await actions.create_account(db, account_id, values, password_hash)
+        await post(db, [Letter("welcome", account=account_id)])
         return created(await queries.get_account(db, account_id))
 
 
@@ -61,16 +64,15 @@ async def update_account(call: Call) -> Reply:
     """Modify account details.
 
     Members left out keep their value; null or "" clears one. Number, role, verified and activated are ignored. A new
-    e-mail address is not verified.
+    e-mail address is not verified, and the old one is told.
     """
     async with call.transaction() as db:
         account_id = await queries.account_for(db, call.caller, call.path["number"], locking=True)
         body = call.json()
         await actions.ensure_free(db, body, but=account_id)
         account = await queries.get_account(db, account_id)
-        await actions.update_account(
-            db, account_id, await forms.read_profile(db, body, account.username, account.email)
-        )
+        values = await forms.read_profile(db, body, account.username, account.email)
+        await actions.update_account(db, call.the(Vault), account_id, values)
         return Reply(await queries.get_account(db, account_id))
 
 

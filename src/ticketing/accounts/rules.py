@@ -1,9 +1,11 @@
-"""What a name, an address, a password and a phone number may be; how account numbers are made."""
+"""What a name, an address, a password and a phone number may be; how numbers are made and codes are judged."""
 
 import re
 import secrets
 import string
 import unicodedata
+from dataclasses import dataclass
+from enum import Enum, auto
 
 import email_validator
 import phonenumbers
@@ -49,6 +51,11 @@ def is_password(text: str) -> bool:
     return len(text) in PASSWORD_LENGTHS
 
 
+def is_code(text: str) -> bool:
+    """Whether this looks like a code that was sent by mail."""
+    return len(text) == 6 and text.isascii() and text.isdigit()
+
+
 def is_phone(text: str) -> bool:
     """Whether this can be a phone number, national or international, however it is written.
 
@@ -69,3 +76,30 @@ def new_number(username: str) -> str:
     letters = [letter for letter in plain if letter in string.ascii_uppercase]
     random = (secrets.choice(string.digits + string.ascii_uppercase) for _ in range(8))
     return f"{''.join(letters[:2]):X<2}-{''.join(random)}"
+
+
+class Verdict(Enum):
+    """What becomes of a code that somebody tries."""
+
+    CLOSED = auto()  # its request is completed or has expired
+    REFUSED_TODAY = auto()  # too many wrong ones for the account already: it is not looked at
+    WRONG = auto()
+    RIGHT = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A code that somebody tries: how its request stands, and the wrong ones of the account's day before it."""
+
+    closed: bool
+    wrong_today: int
+    right: bool
+
+
+def judge(tried: Tried, most_wrong_a_day: int) -> Verdict:
+    """Whether this code is taken, and if not, why."""
+    if tried.closed:
+        return Verdict.CLOSED
+    if tried.wrong_today >= most_wrong_a_day:
+        return Verdict.REFUSED_TODAY
+    return Verdict.RIGHT if tried.right else Verdict.WRONG

@@ -50,3 +50,19 @@ class Lookup(msgspec.Struct, rename="camel"):
     role: str
     found: bool
     number: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Verification(msgspec.Struct, rename="camel"):
+    """That somebody wants to show that an address is his: `Pending`, `Completed` or `Expired`."""
+
+    uri: str = msgspec.field(name="self")
+    email: str
+    status: str
+
+
+class Reset(msgspec.Struct, rename="camel"):
+    """That somebody wants a new password: `Pending`, `Completed` or `Expired`."""
+
+    uri: str = msgspec.field(name="self")
+    email: str
+    status: str

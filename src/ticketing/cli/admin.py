@@ -8,9 +8,9 @@ import typer
 
 from .database import desk, run
 from .options import DataDir
-from .terminal import progress, say
+from .terminal import fail, progress, say
 
-app = typer.Typer(help="Make administrators and change roles.", no_args_is_help=True)
+app = typer.Typer(help="Make administrators, change roles, set passwords.", no_args_is_help=True)
 
 
 class Role(StrEnum):
@@ -62,6 +62,35 @@ async def _create(body: dict[str, str], data_dir: Path | None) -> None:
         )
     progress(f"The administrator {body['username']} can sign in. The account number:")
     say(number)
+
+
+@app.command()
+def password(
+    number: Annotated[str, typer.Argument(help="The number of the account, like MO-6A39EE8D.")],
+    password_file: Annotated[
+        Path | None, typer.Option(help="A file that holds the password; without it you are asked.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Set somebody's password; the only way for an administrator who forgot it. Every session of the account ends."""
+    run(_set_password(number, _password(password_file), data_dir))
+
+
+async def _set_password(number: str, new: str, data_dir: Path | None) -> None:
+    from ticketing.accounts import actions, queries, rules
+    from ticketing.accounts.errors import AccountNotFound
+    from ticketing.accounts.passwords import hash_password
+    from ticketing.kit import history
+
+    if not rules.is_password(new):
+        fail("A password has 8 to 256 characters.")
+    async with desk(data_dir) as one:
+        account_id = await queries.find_person(one.db, number)
+        if account_id is None:
+            raise AccountNotFound
+        await actions.set_password(one.db, account_id, hash_password(new))
+        await history.record(one.db, one.new_id(), None, "account.password_set", f"/accounts/{number.upper()}")
+    say("The password is set.")
 
 
 @app.command()

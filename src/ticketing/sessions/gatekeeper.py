@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
+from ticketing.accounts.failures import network
 from ticketing.kit.callers import ANNOUNCED, Caller
 from ticketing.kit.database import Database
 from ticketing.kit.errors import Refusal, Restricted, TooManyRequests, Unauthenticated
@@ -12,7 +13,6 @@ from ticketing.kit.protocol import Gatekeeper, Headers
 from ticketing.kit.vault import Vault
 from ticketing.settings import Settings
 
-from .failures import network
 from .keys import Keys
 from .permissions import MAY_CALL
 

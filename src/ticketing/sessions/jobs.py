@@ -1,10 +1,9 @@
 """What recurs around callers."""
 
+from ticketing.accounts import failures
 from ticketing.kit.database import Database
 from ticketing.kit.jobs import Jobs
 from ticketing.kit.operations import Services
-
-from . import failures
 
 BATCH = 5000
 LONGEST_RUN = 100  # batches; the rest waits for the next turn

@@ -1,5 +1,6 @@
 """Sessions over HTTP."""
 
+from ticketing.accounts import failures
 from ticketing.accounts.errors import AccountNotFound, NotYourAccount
 from ticketing.accounts.passwords import Passwords, is_outdated
 from ticketing.accounts.queries import account_for, find_identified
@@ -7,7 +8,7 @@ from ticketing.kit.errors import Busy, NotFound, Restricted, Unauthenticated
 from ticketing.kit.operations import Call, Operations, Reply, created, done
 from ticketing.kit.paging import Page
 
-from . import actions, failures, queries
+from . import actions, queries
 from .errors import Deactivated, WrongPassword
 from .schemas import CREDENTIALS, PastSession, Session
 

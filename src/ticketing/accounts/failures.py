@@ -32,7 +32,9 @@ from ticketing.kit.vault import Vault
 from ticketing.settings import Settings
 
 WINDOW_SECONDS = 15 * 60
-ADDRESS_FACTOR = 20  # wrong passwords of one address, over all accounts
+HOUR_SECONDS = 3600
+ADDRESS_FACTOR = 20  # wrong passwords, and wrong mailed codes, of one address, over all accounts
+REQUESTS_FACTOR = 100  # codes mailed because of one address, over all accounts
 ACCOUNT_FACTOR = 10  # wrong passwords for one account, over all addresses new to it
 
 
@@ -64,9 +66,28 @@ def password_bounds(call: Call, *, account: int | None, known: bool = False) -> 
     return bounds
 
 
+def own_password_bounds(call: Call, account: int) -> list[Bound]:
+    """What whoever has just set a new password here need not wait for."""
+    return password_bounds(call, account=account, known=True)[:1]
+
+
 def code_bounds(call: Call) -> list[Bound]:
     """What bounds the gate codes tried from an address."""
     return [Bound(f"gate code from {network(call.address)}", call.the(Settings).wrong_codes)]
+
+
+def mailed_code_bounds(call: Call) -> list[Bound]:
+    """What bounds the mailed codes tried from an address; an account's own bounds are kept with its codes."""
+    return [Bound(f"mailed code from {network(call.address)}", call.the(Settings).wrong_codes * ADDRESS_FACTOR)]
+
+
+def request_bounds(call: Call, account: int) -> list[Bound]:
+    """What bounds the codes that are mailed: no account's letter box is filled, no address fills everybody's."""
+    most = call.the(Settings).mailed_codes
+    return [
+        Bound(f"code for {account}", most, HOUR_SECONDS),
+        Bound(f"codes for {network(call.address)}", most * REQUESTS_FACTOR, HOUR_SECONDS),
+    ]
 
 
 async def is_known_address(db: Connection, account: int, address: str) -> bool:

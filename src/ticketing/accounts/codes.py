@@ -1,0 +1,216 @@
+"""Six-digit codes by mail: asking for one, and trying one.
+
+A code is looked at under the lock of its account, where every wrong one is counted twice: against its own request,
+which then expires, and against the account's day, over all requests. So a thousand sent at once, to whichever process,
+are looked at one after the other, and no more of them than the bounds allow.
+"""
+
+import hmac
+import secrets
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ticketing.kit import ids
+from ticketing.kit.database import Connection, Row
+from ticketing.kit.errors import NotFound, TooManyRequests
+from ticketing.kit.letters import Letter, post, seal
+from ticketing.kit.vault import Vault
+from ticketing.settings import Settings
+
+from .errors import AccountNotFound, ResetClosed, VerificationClosed, WrongResetCode, WrongVerificationCode
+from .queries import PEOPLE
+from .rules import Tried, Verdict, judge
+
+FIRST, LAST = 100_000, 999_999  # none begins with a zero: sent as a number it is the same
+KEPT_DAYS = 30
+TIDY_BATCH = 5000
+
+
+class Purpose(StrEnum):
+    """What a code is good for."""
+
+    VERIFICATION = "verification"
+    RESET = "reset"
+
+
+_CLOSED = {Purpose.VERIFICATION: VerificationClosed, Purpose.RESET: ResetClosed}
+_WRONG = {Purpose.VERIFICATION: WrongVerificationCode, Purpose.RESET: WrongResetCode}
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What became of a code that was tried: to be settled when that is committed."""
+
+    purpose: Purpose
+    verdict: Verdict
+    request: int
+    account: int
+    number: str
+    email: str
+    seconds_to_midnight: int
+
+    def ensure_right(self) -> None:
+        """Raise VerificationClosed or ResetClosed, TooManyRequests, WrongVerificationCode or WrongResetCode."""
+        match self.verdict:
+            case Verdict.CLOSED:
+                raise _CLOSED[self.purpose]
+            case Verdict.REFUSED_TODAY:
+                raise TooManyRequests(self.seconds_to_midnight)
+            case Verdict.WRONG:
+                raise _WRONG[self.purpose]
+
+
+async def find_addressee(db: Connection, email: str) -> int:
+    """The id of the person with this e-mail address, in any case. Raises AccountNotFound."""
+    found: int | None = await db.fetchval(
+        f"SELECT id FROM accounts account WHERE {PEOPLE} AND lower(email) = lower($1)", email
+    )
+    if found is None:
+        raise AccountNotFound
+    return found
+
+
+async def request_code(
+    db: Connection, vault: Vault, settings: Settings, request_id: int, purpose: Purpose, email: str
+) -> str:
+    """Write a request, whose id is `request_id`, and post its code to the account's address, which is returned.
+
+    An administrator's password is reset at the server alone: no code is right, and none is sent.
+
+    Raises AccountNotFound.
+    """
+    account = await db.fetchrow(
+        f"SELECT id, email, role FROM accounts account WHERE {PEOPLE} AND lower(email) = lower($1) FOR NO KEY UPDATE",
+        email,
+    )
+    if account is None:
+        raise AccountNotFound
+    code = str(FIRST + secrets.randbelow(LAST - FIRST + 1))
+    is_sent = purpose is Purpose.VERIFICATION or account["role"] != "administrator"
+    await db.execute(
+        "INSERT INTO codes (id, purpose, account_id, code_hmac, requested_at, expires_at)"
+        " SELECT $1, $2, $3, $4, at, at + make_interval(mins => $5::int) FROM clock() AS at",
+        request_id,
+        purpose,
+        account["id"],
+        _digest(vault, request_id, code) if is_sent else None,
+        settings.mailed_code_minutes,
+    )
+    if is_sent:
+        await post(db, [Letter(purpose.value, account=account["id"], sealed=seal(vault, {"code": code}))])
+    return str(account["email"])
+
+
+async def get_request(db: Connection, purpose: Purpose, segment: str) -> Row:
+    """The request for a code with this id, as it stands. Raises NotFound."""
+    request = await db.fetchrow(_READ, ids.parse(segment), purpose)
+    if request is None:
+        raise NotFound
+    return request
+
+
+def ensure_open(settings: Settings, request: Row) -> None:
+    """Look whether a code may be tried for it at all, whichever.
+
+    Raises what `Attempt.ensure_right` raises, but for a wrong code.
+    """
+    _attempt(request, _judge(settings, request, is_right=True)).ensure_right()
+
+
+async def try_code(
+    db: Connection, vault: Vault, settings: Settings, purpose: Purpose, segment: str, code: str
+) -> Attempt:
+    """Try a code, in the caller's transaction, which must be committed whatever the verdict is.
+
+    A right one completes its request, and closes the account's other requests for the same. The last wrong one of a
+    day is told to the account's owner. The account stays locked.
+
+    Raises NotFound when there is no such request.
+    """
+    # By itself: a request that was waited for is then read as it is, not as it was.
+    await db.execute(
+        "SELECT FROM accounts WHERE id = (SELECT account_id FROM codes WHERE id = $1) FOR NO KEY UPDATE",
+        ids.parse(segment),
+    )
+    request = await get_request(db, purpose, segment)
+    expected = request["code_hmac"] or b""
+    is_right = hmac.compare_digest(expected, _digest(vault, request["id"], code)) and request["may_complete"]
+    verdict = _judge(settings, request, is_right=is_right)
+    if verdict is Verdict.RIGHT:
+        await db.execute("UPDATE codes SET completed_at = clock() WHERE id = $1", request["id"])
+        await close_requests(db, request["account_id"], purpose)
+    elif verdict is Verdict.WRONG:
+        await _count_wrong(db, settings, request)
+    return _attempt(request, verdict)
+
+
+async def close_requests(db: Connection, account_id: int, *purposes: Purpose) -> None:
+    """Let no code that was sent for these purposes so far be right any more."""
+    await db.execute(
+        "UPDATE codes SET expires_at = clock() WHERE account_id = $1 AND purpose = ANY($2::text[])"
+        " AND completed_at IS NULL AND expires_at > clock()",
+        account_id,
+        purposes,
+    )
+
+
+async def tidy(db: Connection) -> None:
+    """Drop the requests and counts of long ago; for a job."""
+    await db.execute(
+        "DELETE FROM codes WHERE id IN (SELECT id FROM codes WHERE requested_at < clock() - make_interval(days => $1)"
+        " ORDER BY requested_at LIMIT $2)",
+        KEPT_DAYS,
+        TIDY_BATCH,
+    )
+    await db.execute("DELETE FROM wrong_codes WHERE day < clock()::date")
+
+
+# `may_complete`: a code sent to somebody who became an administrator since is as good as none.
+_READ = """
+WITH now AS MATERIALIZED (SELECT clock() AS at)
+SELECT code.id, code.purpose, code.account_id, code.code_hmac, code.wrong,
+       code.completed_at IS NOT NULL OR code.expires_at <= now.at AS closed,
+       code.purpose = 'verification' OR account.role <> 'administrator' AS may_complete,
+       account.number, account.email, coalesce(today.count, 0) AS wrong_today,
+       ceil(extract(epoch FROM now.at::date + 1 - now.at))::int AS seconds_to_midnight
+  FROM now, codes code
+  JOIN accounts account ON account.id = code.account_id AND account.removed_at IS NULL
+  LEFT JOIN wrong_codes today ON today.account_id = code.account_id AND today.day = (SELECT at::date FROM now)
+ WHERE code.id = $1 AND code.purpose = $2"""
+
+_COUNT_REQUEST = """
+UPDATE codes SET wrong = wrong + 1, expires_at = CASE WHEN wrong + 1 >= $2 THEN clock() ELSE expires_at END
+ WHERE id = $1"""
+
+_COUNT_DAY = """
+INSERT INTO wrong_codes AS today (account_id, day, count) VALUES ($1, clock()::date, 1)
+ON CONFLICT (account_id) DO UPDATE
+   SET count = CASE WHEN today.day = excluded.day THEN today.count + 1 ELSE 1 END, day = excluded.day
+RETURNING count"""
+
+
+async def _count_wrong(db: Connection, settings: Settings, request: Row) -> None:
+    await db.execute(_COUNT_REQUEST, request["id"], settings.mailed_code_tries)
+    if await db.fetchval(_COUNT_DAY, request["account_id"]) == settings.wrong_mailed_codes:
+        await post(db, [Letter("codes_exhausted", account=request["account_id"])])
+
+
+def _judge(settings: Settings, request: Row, *, is_right: bool) -> Verdict:
+    return judge(Tried(request["closed"], request["wrong_today"], is_right), settings.wrong_mailed_codes)
+
+
+def _attempt(request: Row, verdict: Verdict) -> Attempt:
+    return Attempt(
+        Purpose(request["purpose"]),
+        verdict,
+        request["id"],
+        request["account_id"],
+        request["number"],
+        request["email"],
+        request["seconds_to_midnight"],
+    )
+
+
+def _digest(vault: Vault, request_id: int, code: str) -> bytes:
+    # With the request's id: equal codes of two requests do not look equal.
+    return vault.digest("mailed code", f"{request_id} {code}".encode())
