@@ -36,6 +36,7 @@ _SOURCE = "orders JOIN accounts customer ON customer.id = orders.customer_id"
 
 _STATUSES = {status.value: status.value for status in Status} | {"Returned": Status.REFUNDED.value}
 _STATUS_FILTER = one_of(f"({STATUS_NOW})", _STATUSES)
+_SORTS = {"date": "orders.placed_at"}
 
 
 def build_order(row: Row) -> Order:
@@ -108,6 +109,7 @@ ORDERS: Listing[Order] = Listing(
     id="orders.id",
     build=build_order,
     filters={"customer": exact("customer.number"), "status": _STATUS_FILTER},
+    sorts=_SORTS,
 )
 
 ORDER_HISTORY: Listing[Order] = Listing(
@@ -116,6 +118,7 @@ ORDER_HISTORY: Listing[Order] = Listing(
     id="orders.id",
     build=build_order_without_customer,
     filters={"status": _STATUS_FILTER},
+    sorts=_SORTS,
 )
 
 
