@@ -60,6 +60,10 @@ view_order_history             401  403  403  200  403* 403* 403* 403  403  200 
 view_event_itinerary           401  403  403  200  403* 403* 403* 403  403  200  200
 list_ticket_wallet             401  403  403  200  403* 403* 403* 403  403  200  200
 retrieve_ticket                401  403  403  200  403* 403* 403* 403  403  200  200
+retrieve_wallet_ticket         401  403  403  200  403* 403* 403* 403  403  200  200
+print_ticket                   401  403  403  200  403* 403* 403* 403  403  200  200
+draw_ticket_code               401  403  403  200  403* 403* 403* 403  403  200  200
+note_ticket                    401  403  403  200  403* 403* 403* 403  403  200  200
 
 # hosts
 list_hosts                     401  403  200  200  200  200  200  403  403  200  200
@@ -117,6 +121,7 @@ place_order                    401  403  403  201  201  201  201  403  403  201 
 place_order                    401  403  403  201  403* 403* 403* 403  403  403* 201
     {"customer": "$number", "items": {"/events/$event/sections/$section": 1}}
 retrieve_order                 401  403  403  200  403* 403* 403* 403  403  200  200
+print_order_tickets            401  403  403  200  403* 403* 403* 403  403  200  200
 cancel_order                   401  403  403  200  403* 403* 403* 403  403  403* 200   order=placed
 
 # regions, venues, categories, countries, submissions

@@ -41,6 +41,7 @@ from .sessions.keys import Keys
 from .sessions.permissions import MAY_CALL
 from .settings import Settings, read_settings
 from .submissions import routes as submissions
+from .tickets import paper_routes as paper
 from .tickets import routes as tickets
 from .tickets.press import Press
 from .venues import routes as venues
@@ -51,6 +52,7 @@ OPERATIONS: Sequence[Operation] = [
     *admissions.operations.all,
     *sections.operations.all,
     *tickets.operations.all,
+    *paper.operations.all,
     *sessions.operations.all,
     *accounts.operations.all,
     *codes.operations.all,

@@ -78,6 +78,12 @@ def _parts(answers: Any) -> list[Any]:
     return [answers] if isinstance(answers, type) and issubclass(answers, msgspec.Struct) else []
 
 
+def _answer_schema(operation: Operation) -> dict[str, Any]:
+    if operation.media_type != "application/json":
+        return {"type": "string", "format": "binary"}
+    return _schema(operation.answers)
+
+
 def _schema(answers: Any) -> dict[str, Any]:
     if answers is None:
         return {"$ref": "#/components/schemas/Message"}
@@ -111,7 +117,7 @@ def _operation(operation: Operation, levels: frozenset[Level]) -> dict[str, Any]
         "responses": {
             str(operation.status): {
                 "description": "Created" if operation.status == 201 else "OK",
-                "content": {"application/json": {"schema": _schema(operation.answers)}},
+                "content": {operation.media_type: {"schema": _answer_schema(operation)}},
             },
             **_errors(operation),
         },

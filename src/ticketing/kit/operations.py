@@ -50,11 +50,22 @@ def done(text: str, status: int = 200) -> Reply:
     return Reply({"message": text}, status)
 
 
+def private_file(body: bytes, content_type: str, name: str) -> Reply:
+    """A file for the caller alone, to be saved under this name (letters, digits, hyphens, an ending)."""
+    headers = {
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "Cache-Control": "private, no-store",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Reply(body, headers=headers, content_type=content_type)
+
+
 @dataclass(frozen=True)
 class Operation:
     """One call of the API and all that its description says.
 
-    `answers` is the type of the body (None: a message), `form` the request's, `listing` the list's. `filters`
+    `answers` is the type of the body (None: a message), `form` the request's, `listing` the list's; `media_type` says
+    that a file is answered instead, and of which type. `filters`
     describes query members beyond the listing's. `retried` says that the handler may run again when the database
     undid its transaction.
     """
@@ -68,6 +79,7 @@ class Operation:
     handler: Handler
     answers: Any = None
     status: int = 200
+    media_type: str = "application/json"
     form: Form | None = None
     listing: Listing[Any] | None = None
     filters: Mapping[str, dict[str, Any]] = field(default_factory=dict)

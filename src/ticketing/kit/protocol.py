@@ -119,7 +119,8 @@ class Endpoint:
 class Paths:
     """Which endpoint a path leads to, found segment by segment: its cost does not grow with their number.
 
-    A fixed segment goes before a parameter: `/sessions/active` before `/sessions/{session}`.
+    A fixed segment goes before a parameter, and one with an ending before a bare one: `/sessions/active` before
+    `/sessions/{session}`, `/tickets/{serial}.pdf` before `/tickets/{serial}`.
     """
 
     def __init__(self, prefix: str, endpoints: Iterable[tuple[str, Endpoint]], otherwise: Any) -> None:
@@ -130,9 +131,9 @@ class Paths:
             node, names = self._root, []
             for segment in path.removeprefix("/").split("/"):
                 if segment.startswith("{"):
-                    names.append(segment[1:-1])
-                    node.parameter = node.parameter or _Node()
-                    node = node.parameter
+                    name, ending = segment[1:].split("}")
+                    names.append(name)
+                    node = node.parameters.setdefault(ending, _Node())
                 else:
                     node = node.fixed.setdefault(segment, _Node())
             node.endpoint, node.names = endpoint, names
@@ -151,21 +152,24 @@ class Paths:
         for segment in scope["path"][len(self._prefix) :].split("/"):
             following = node.fixed.get(segment)
             if following is None:
-                following = node.parameter
-                if following is None or not segment:
+                value, dot, ending = segment.rpartition(".")
+                following = node.parameters.get(dot + ending) if dot else None
+                if following is None:
+                    value, following = segment, node.parameters.get("")
+                if following is None or not value:
                     return None
-                values.append(segment)
+                values.append(value)
             node = following
         scope["path_params"] = dict(zip(node.names, values, strict=True)) if node.endpoint else {}
         return node.endpoint
 
 
 class _Node:
-    __slots__ = ("endpoint", "fixed", "names", "parameter")
+    __slots__ = ("endpoint", "fixed", "names", "parameters")
 
     def __init__(self) -> None:
         self.fixed: dict[str, _Node] = {}
-        self.parameter: _Node | None = None
+        self.parameters: dict[str, _Node] = {}  # by what must follow the value: "" or ".pdf"
         self.endpoint: Endpoint | None = None
         self.names: list[str] = []
 

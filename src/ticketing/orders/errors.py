@@ -9,6 +9,12 @@ class NotPlaced(Invalid):
     text = "An order for the requested tickets could not be placed at this time. Please try again."
 
 
+class NothingToPrint(Conflict):
+    """None of its tickets is both the customer's still and good for a gate."""
+
+    text = "This order has no tickets that could be printed."
+
+
 class LimitReached(Conflict):
     """One customer may not have so many tickets or open orders."""
 

@@ -130,11 +130,21 @@ async def order_for(db: Connection, caller: Caller, number: str) -> Order:
     row = await db.fetchrow(
         f"SELECT orders.customer_id, {_COLUMNS} FROM {_SOURCE} WHERE orders.number = $1", storable(number)
     )
+    return build_order(_if_seen(caller, row))
+
+
+async def printable_order(db: Connection, caller: Caller, number: str) -> int:
+    """The id of the order, if this caller may see it. Raises NotFound, NotTheCustomer."""
+    row = await db.fetchrow("SELECT id, customer_id FROM orders WHERE number = $1", storable(number))
+    return int(_if_seen(caller, row)["id"])
+
+
+def _if_seen(caller: Caller, row: Row | None) -> Row:
     if row is None:
         raise NotFound
     if row["customer_id"] != caller.account and not caller.reads_people:
         raise NotTheCustomer
-    return build_order(row)
+    return row
 
 
 async def get_order(db: Connection, order_id: int) -> Order:

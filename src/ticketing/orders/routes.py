@@ -7,12 +7,21 @@ from ticketing.accounts.queries import account_for, find_account
 from ticketing.kit import ids
 from ticketing.kit.database import Connection
 from ticketing.kit.errors import InvalidValues, Refusal
-from ticketing.kit.operations import Call, Operations, Reply, created, done
+from ticketing.kit.operations import Call, Operations, Reply, created, done, private_file
 from ticketing.kit.paging import Page
 from ticketing.settings import Settings
+from ticketing.tickets.printing import order_pdf
 
 from . import cancelling, queries
-from .errors import BeingPaid, LimitReached, NotCancellable, NotForThisAccount, NotPlaced, NotTheCustomer
+from .errors import (
+    BeingPaid,
+    LimitReached,
+    NotCancellable,
+    NotForThisAccount,
+    NothingToPrint,
+    NotPlaced,
+    NotTheCustomer,
+)
 from .intake import AlreadyPlaced, Intake, new_number
 from .locking import find_managed, lock_order
 from .placing import Placement
@@ -136,6 +145,21 @@ async def retrieve_order(call: Call) -> Reply:
     """
     async with call.reading() as db:
         return Reply(await queries.order_for(db, call.caller, call.path["order"]))
+
+
+@operations("GET /orders/{order}/tickets.pdf", media_type="application/pdf", errors=[NotTheCustomer, NothingToPrint])
+async def print_order_tickets(call: Call) -> Reply:
+    """Print an order's tickets.
+
+    A page of A6 for each ticket that the customer still holds and that opens a gate.
+    """
+    number = call.path["order"]
+    async with call.reading() as db:
+        order_id = await queries.printable_order(db, call.caller, number)
+    printed = await order_pdf(call.services, order_id)
+    if printed is None:
+        raise NothingToPrint
+    return private_file(printed, "application/pdf", f"tickets-{number}.pdf")
 
 
 @operations("DELETE /orders/{order}", errors=[NotTheCustomer, NotCancellable, BeingPaid])

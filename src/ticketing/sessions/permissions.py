@@ -53,6 +53,10 @@ MAY_CALL: dict[str, frozenset[Level]] = {
     "view_event_itinerary": PEOPLE,
     "list_ticket_wallet": PEOPLE,
     "retrieve_ticket": PEOPLE,
+    "retrieve_wallet_ticket": PEOPLE,
+    "print_ticket": PEOPLE,
+    "draw_ticket_code": PEOPLE,
+    "note_ticket": PEOPLE,
     # hosts
     "list_hosts": ANY,
     "create_host": PEOPLE,
@@ -97,6 +101,7 @@ MAY_CALL: dict[str, frozenset[Level]] = {
     "place_order": PEOPLE,
     "retrieve_order": PEOPLE,
     "cancel_order": PEOPLE,
+    "print_order_tickets": PEOPLE,
     # regions, venues, categories, countries, submissions
     "list_regions": ANY,
     "add_region": ADMINISTRATORS,

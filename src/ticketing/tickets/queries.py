@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 from ticketing.accounts.errors import NotYourAccount
-from ticketing.accounts.queries import build_short_account, short_columns
+from ticketing.accounts.queries import account_for, build_short_account, short_columns
 from ticketing.events.queries import ACTIVE, EVENTS
 from ticketing.events.schemas import Event
 from ticketing.kit import clock
@@ -76,6 +76,22 @@ HAS_TICKETS = """event.id IN (
     SELECT ticket.event_id FROM tickets ticket WHERE ticket.owner_id = $1 AND ticket.status <> 'Voided')"""
 
 ITINERARY: Listing[Event] = replace(EVENTS, filters={"active": ACTIVE})
+
+
+async def held_ticket(db: Connection, caller: Caller, number: str, serial: str) -> Ticket:
+    """The ticket of this serial in the wallet of this account, for whoever may see the wallet.
+
+    Raises AccountNotFound, NotYourAccount, NotFound.
+    """
+    account = await account_for(db, caller, number, support_may=True)
+    row = None
+    if _SERIAL.fullmatch(serial):
+        row = await db.fetchrow(
+            f"SELECT {COLUMNS} FROM {SOURCE} WHERE ticket.serial = $1 AND ticket.owner_id = $2", serial, account
+        )
+    if row is None:
+        raise NotFound
+    return build_ticket(row)
 
 
 async def ticket_for(db: Connection, caller: Caller, serial: str) -> Ticket:
