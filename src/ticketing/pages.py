@@ -1,4 +1,4 @@
-"""What is served beside the API: its description, the interactive docs, images."""
+"""What is served beside the API: its description, the interactive docs, images, the public keys of tickets."""
 
 from typing import Any
 
@@ -9,10 +9,11 @@ from starlette.routing import BaseRoute, Route
 from . import media
 from .docs import page
 from .kit.operations import Services
+from .tickets import key_page
 
 
 def routes(description: bytes, services: Services) -> list[BaseRoute]:
-    """`/`, `/docs`, `/docs/assets/...`, `/media/...`, `/v3/openapi.json`."""
+    """`/`, `/docs`, `/docs/assets/...`, `/media/...`, `/v3/openapi.json`, `/.well-known/ticketing-keys.json`."""
 
     async def openapi(_request: Request) -> Response:
         return Response(description, media_type="application/json")
@@ -22,6 +23,7 @@ def routes(description: bytes, services: Services) -> list[BaseRoute]:
         Route("/docs", _docs),
         Route("/docs/assets/{name}", _asset),
         *media.routes(services),
+        *key_page.routes(services),
         Route("/", _root),
     ]
 

@@ -1,6 +1,6 @@
 """Letting people in, and managing the tokens that let staff do it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 
 from ticketing.kit.callers import Caller, announce
@@ -11,13 +11,14 @@ from ticketing.kit.vault import Vault
 from ticketing.sessions.gate_keys import issue_token as write_token
 
 from .errors import GlobalToken
-from .queries import Gate, clean_serial
+from .queries import Gate
 from .rules import Scanned, Verdict, judge
+from .scans import Read, read_scans
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What was scanned, in the order in which it was, by whom and with what."""
+    """What was scanned (serials or payloads), in the order in which it was, by whom and with what."""
 
     serials: Sequence[str]
     redeemer: str
@@ -34,7 +35,8 @@ class _Judged:
 
 # Two gates that scan one ticket: the second waits here, and then finds it redeemed.
 _LOCK_TICKETS = """
-SELECT id, serial, event_id, section_id, status, owner_id FROM tickets
+SELECT id, serial, event_id, section_id, status, owner_id, floor(extract(epoch FROM issued_at))::bigint AS issue
+  FROM tickets
  WHERE serial = ANY($1::text[]) AND event_id = $2 ORDER BY id FOR UPDATE"""
 
 _FIND_ELSEWHERE = (
@@ -61,7 +63,9 @@ async def admit(db: Connection, gate: Gate, scan: Scan, new_id: Callable[[], int
 
     The number of statements does not depend on the number of serials.
     """
-    judged = _judge_all(gate, scan.serials, await _lock_tickets(db, gate, scan.serials), new_id)
+    read = await read_scans(db, scan.serials)
+    believed = {one.serial for one in read if one.refusal is None}
+    judged = _judge_all(gate, read, await _lock_tickets(db, gate, believed), new_id)
     admitted = [one for one in judged if one.verdict is Verdict.ADMITTED]
     refused = [one for one in judged if one.verdict is not Verdict.ADMITTED]
     tickets = [one.ticket for one in admitted if one.ticket is not None]
@@ -82,9 +86,8 @@ async def admit(db: Connection, gate: Gate, scan: Scan, new_id: Callable[[], int
     return [one.id for one in admitted]
 
 
-async def _lock_tickets(db: Connection, gate: Gate, serials: Iterable[str]) -> dict[str, Row]:
+async def _lock_tickets(db: Connection, gate: Gate, wanted: Set[str]) -> dict[str, Row]:
     """The scanned tickets by serial; those of this event are locked, others are none of ours to lock."""
-    wanted = {clean_serial(serial) for serial in serials}
     found = {row["serial"]: row for row in await db.fetch(_LOCK_TICKETS, list(wanted), gate.event)}
     if elsewhere := wanted - found.keys():
         for row in await db.fetch(_FIND_ELSEWHERE, list(elsewhere)):
@@ -93,20 +96,26 @@ async def _lock_tickets(db: Connection, gate: Gate, serials: Iterable[str]) -> d
     return found
 
 
-def _judge_all(gate: Gate, serials: Iterable[str], tickets: dict[str, Row], new_id: Callable[[], int]) -> list[_Judged]:
+def _judge_all(gate: Gate, scans: Iterable[Read], tickets: dict[str, Row], new_id: Callable[[], int]) -> list[_Judged]:
     """The verdicts in the order of the scans; a ticket that is scanned twice is admitted once."""
     judged: list[_Judged] = []
     admitted: set[str] = set()
-    for serial in serials:
-        ticket = tickets.get(clean_serial(serial))
-        facts = Scanned(ticket["event_id"], ticket["section_id"], ticket["status"]) if ticket else None
-        verdict = judge(facts, gate.event, gate.sections)
+    for read in scans:
+        ticket = tickets.get(read.serial)
+        verdict = read.refusal or judge(_facts(read, ticket), gate.event, gate.sections)
         if ticket and verdict is Verdict.ADMITTED:
             if ticket["serial"] in admitted:
                 verdict = Verdict.ALREADY_ADMITTED
             admitted.add(ticket["serial"])
-        judged.append(_Judged(new_id(), serial, ticket, verdict))
+        judged.append(_Judged(new_id(), read.shown, ticket, verdict))
     return judged
+
+
+def _facts(read: Read, ticket: Row | None) -> Scanned | None:
+    if ticket is None:
+        return None
+    is_current = read.issue is None or read.issue == ticket.get("issue", read.issue)
+    return Scanned(ticket["event_id"], ticket["section_id"], ticket["status"], is_current)
 
 
 # Tokens

@@ -44,7 +44,8 @@ async def admit_event_patrons(call: Call) -> Reply:
 
     Answers with those who were let in, in the order of their serials. Serials that open nothing here are left out:
     unknown ones, those of another event or section, used, voided, or in a transfer. A ticket is admitted once, however
-    many gates scan it at the same moment.
+    many gates scan it at the same moment. In place of a serial the whole text of a ticket's QR code may be sent; one
+    that this server did not sign is left out too.
     """
     async with call.transaction() as db:
         gate = await queries.gate_for(db, call.caller, call.path["event"])

@@ -14,14 +14,18 @@ class Verdict(StrEnum):
     VOIDED = "voided"
     IN_TRANSFER = "in transfer"
     ALREADY_ADMITTED = "already admitted"
+    FORGED = "forged"  # a payload that this server did not sign so
+    UNKNOWN_KEY = "unknown key"  # a payload signed by another server, or with a key that is no longer trusted
+    REISSUED = "reissued"  # a payload of the ticket as it was once issued, and no longer is
 
 
 class Scanned(NamedTuple):
-    """The ticket that bears a scanned serial."""
+    """The ticket that bears a scanned serial; `is_current`: a payload that was scanned is that of its last issue."""
 
     event: int
     section: int
     status: str
+    is_current: bool = True
 
 
 def judge(ticket: Scanned | None, event: int, sections: frozenset[int] | None) -> Verdict:
@@ -32,6 +36,8 @@ def judge(ticket: Scanned | None, event: int, sections: frozenset[int] | None) -
         return Verdict.OTHER_EVENT
     if sections is not None and ticket.section not in sections:
         return Verdict.WRONG_SECTION
+    if not ticket.is_current:
+        return Verdict.REISSUED
     return _OF_STATUS[ticket.status]
 
 

@@ -79,6 +79,10 @@ ADMISSION = Form(
     [
         Field("redeemer", text(example="Gate staff"), description="who scans"),
         Field("device", text(example="Scanner 4"), description="what with"),
-        Field("serials", texts(MOST_SERIALS, each=200, example=["DAWIER-BACK75580348"])),
+        Field(
+            "serials",
+            texts(MOST_SERIALS, each=200, example=["DAWIER-BACK75580348"]),
+            description="serials, or what the QR codes of tickets carry",
+        ),
     ]
 )

@@ -1,4 +1,4 @@
-"""The commands of the server itself; `admin` and `integrations` have files of their own."""
+"""The commands of the server itself; `admin`, `integrations` and `ticket-keys` have files of their own."""
 
 import asyncio
 import importlib.metadata
@@ -13,7 +13,7 @@ from ticketing.serving import CannotServe, Options, complete
 from ticketing.serving import serve as serve_until_stopped
 from ticketing.settings import Settings, read_settings, table
 
-from . import admin, integrations
+from . import admin, integrations, ticket_keys
 from .database import reached, run
 from .options import DataDir
 from .terminal import answers, faults_explained, progress, say
@@ -28,6 +28,7 @@ app = typer.Typer(
 
 app.add_typer(admin.app, name="admin")
 app.add_typer(integrations.app, name="integrations")
+app.add_typer(ticket_keys.app, name="ticket-keys")
 
 LOCALHOST = "http://localhost:*,http://127.0.0.1:*"  # a front end being developed runs on any port
 

@@ -43,7 +43,21 @@ async def signing_key(db: Connection, vault: Vault) -> SigningKey:
 
     Raises SealedKey.
     """
-    row = await _find_signing(db)
+    row = await _ensure_signing(db, vault)
+    try:
+        sealed = vault.decrypt(_PURPOSE, row["private_key_encrypted"])
+    except InvalidTag:
+        raise SealedKey(
+            "The key of tickets was made under another secret; `ticketing ticket-keys rotate` begins a new one."
+        ) from None
+    return SigningKey(row["id"], Ed25519PrivateKey.from_private_bytes(bytes.fromhex(sealed)))
+
+
+_FIND_SIGNING = "SELECT id, private_key_encrypted FROM ticket_keys WHERE retired_at IS NULL"
+
+
+async def _ensure_signing(db: Connection, vault: Vault) -> Row:
+    row = await db.fetchrow(_FIND_SIGNING)
     if row is None:
         private = Ed25519PrivateKey.generate()
         public = private.public_key().public_bytes_raw()
@@ -54,20 +68,10 @@ async def signing_key(db: Connection, vault: Vault) -> SigningKey:
             public,
             vault.encrypt(_PURPOSE, private.private_bytes_raw().hex()),
         )
-        row = await _find_signing(db)
+        row = await db.fetchrow(_FIND_SIGNING)
     if row is None:
         raise RuntimeError("the key of tickets was retired as soon as it was made")
-    try:
-        sealed = vault.decrypt(_PURPOSE, row["private_key_encrypted"])
-    except InvalidTag:
-        raise SealedKey(
-            "The key of tickets was made under another secret; `ticketing ticket-keys rotate` begins a new one."
-        ) from None
-    return SigningKey(row["id"], Ed25519PrivateKey.from_private_bytes(bytes.fromhex(sealed)))
-
-
-async def _find_signing(db: Connection) -> Row | None:
-    return await db.fetchrow("SELECT id, private_key_encrypted FROM ticket_keys WHERE retired_at IS NULL")
+    return row
 
 
 async def find_public_keys(db: Connection, key_ids: Iterable[str]) -> dict[str, bytes]:
@@ -81,7 +85,7 @@ async def find_public_keys(db: Connection, key_ids: Iterable[str]) -> dict[str, 
 
 async def read_key_set(db: Connection, vault: Vault) -> dict[str, list[dict[str, str]]]:
     """Every key that verifies, the newest first, as a JWK Set (RFC 7517, 8037)."""
-    await signing_key(db, vault)
+    await _ensure_signing(db, vault)
     rows = await db.fetch(
         "SELECT id, public_key FROM ticket_keys WHERE distrusted_at IS NULL ORDER BY made_at DESC, id"
     )
