@@ -56,6 +56,8 @@ request_verification_code      401  403  400  400  400  400  400  403  403  400 
 verify_account                 401  403  400  400  400  400  400  403  403  400  400
 request_reset                  401  403  400  400  400  400  400  403  403  400  400
 reset_password                 401  403  400  400  400  400  400  403  403  400  400
+toggle_account                 401  403  403  403  403  403  403  403  403  201  201   {"reason": "fraud"}
+request_deletion               401  403  403  400  403* 403* 403* 403  403  403* 403*
 view_order_history             401  403  403  200  403* 403* 403* 403  403  200  200
 view_event_itinerary           401  403  403  200  403* 403* 403* 403  403  200  200
 list_ticket_wallet             401  403  403  200  403* 403* 403* 403  403  200  200

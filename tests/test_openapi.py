@@ -16,8 +16,6 @@ from ticketing.kit.errors import GENERAL_NOT_FOUND, RESTRICTED, UNAUTHENTICATED
 
 # Operations of the reference that do not work yet; each leaves this set in the commit that brings it.
 STILL_MISSING = {
-    "toggle_account",
-    "request_deletion",
     "view_transfer_history",
     "view_host_statistics",
     "view_event_statistics",

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from . import health, pages
+from .accounts import activation_routes as activation
 from .accounts import code_routes as codes
 from .accounts import routes as accounts
 from .accounts.passwords import Passwords
@@ -56,6 +57,7 @@ OPERATIONS: Sequence[Operation] = [
     *sessions.operations.all,
     *accounts.operations.all,
     *codes.operations.all,
+    *activation.operations.all,
     *hosts.operations.all,
     *tokens.operations.all,
     *regions.operations.all,

@@ -12,6 +12,7 @@ from ticketing.kit.vault import Vault
 
 from . import rules
 from .codes import Purpose, close_requests
+from .erasing import erase
 from .errors import AccountHoldsTickets, AccountNotFound, LastAdministrator
 from .forms import PROFILE
 from .locks import lock_accounts
@@ -165,37 +166,52 @@ async def ensure_administrators_remain(db: Connection, without: int) -> None:
         raise LastAdministrator
 
 
+async def deactivate_account(db: Connection, account_id: int) -> None:
+    """Close an account that is locked by the caller: its keys stop, its sessions end, and its owner is told.
+
+    Raises LastAdministrator.
+    """
+    await ensure_administrators_remain(db, account_id)
+    is_program = await db.fetchval(
+        "UPDATE accounts SET activated = false WHERE id = $1 RETURNING integration", account_id
+    )
+    await _end_sessions(db, account_id)
+    if not is_program:
+        await post(db, [Letter("deactivated", account=account_id)])
+
+
+async def activate_account(db: Connection, account_id: int) -> None:
+    """Open an account again; whoever it is starts a new session."""
+    await db.execute("UPDATE accounts SET activated = true WHERE id = $1", account_id)
+    await announce(db)
+
+
 async def delete_account(db: Connection, account_id: int) -> None:
     """Erase a person (or end an integration): what they ordered stays, with an anonymous customer.
 
-    The account is locked by the caller. Its keys end, it administers no host, and what it holds unpaid is free.
+    The account is locked by the caller. Its keys end, it administers no host, and what it holds unpaid is free; money
+    that is on its way for such an order goes back.
 
     Raises LastAdministrator, AccountHoldsTickets.
     """
     await ensure_administrators_remain(db, account_id)
     await lock_accounts(db, [account_id])
-    if await db.fetchval(
-        "SELECT true FROM tickets ticket JOIN events event ON event.id = ticket.event_id"
-        " WHERE ticket.owner_id = $1 AND ticket.status IN ('Issued', 'Pending')"
-        "   AND event.status <> 'Cancelled' AND event.removed_at IS NULL"
-        "   AND (event.ends_at IS NULL OR event.ends_at > clock()) LIMIT 1",
-        account_id,
-    ):
+    if await db.fetchval(_HOLDS_TICKETS, account_id):
         raise AccountHoldsTickets
-    erased = dict.fromkeys((*_COLUMNS.values(), "password_hash"), "") | {"username": "deleted"}
-    await db.execute(
-        f"UPDATE accounts SET ({', '.join(erased)}) = ROW({_places(2, len(erased))}), verified = false,"
-        " activated = false, preferred_region_id = NULL, removed_at = clock() WHERE id = $1",
-        account_id,
-        *erased.values(),
-    )
-    await db.execute("UPDATE sessions SET ip = '', agent = '' WHERE account_id = $1", account_id)
+    await erase(db, account_id)
     await _end_sessions(db, account_id)
     await db.execute(
         "UPDATE integrations SET revoked_at = clock() WHERE account_id = $1 AND revoked_at IS NULL", account_id
     )
-    await db.execute("DELETE FROM host_administrators WHERE account_id = $1", account_id)
     await _let_holds_run_out(db, account_id)
+
+
+# An event without an end may last a day; one without any time may be yet to come.
+_HOLDS_TICKETS = """
+SELECT true FROM tickets ticket JOIN events event ON event.id = ticket.event_id
+ WHERE ticket.owner_id = $1 AND ticket.status IN ('Issued', 'Pending')
+   AND event.status <> 'Cancelled' AND event.removed_at IS NULL
+   AND coalesce(event.ends_at, event.starts_at + interval '1 day', 'infinity') > clock() LIMIT 1"""
 
 
 async def _end_sessions(db: Connection, account_id: int) -> None:

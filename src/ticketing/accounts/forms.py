@@ -85,6 +85,8 @@ def _code() -> Kind:
     return Kind(parse, {"type": ["string", "integer"], "pattern": "^[0-9]{6}$"}, "204816")
 
 
+REASON = Form([Field("reason", text(1000, example="Asked for it on the telephone"))])
+
 CODE_REQUEST = Form([Field("email", text(320, example="marvin@example.com"), description="the account's, in any case")])
 VERIFICATION = Form([Field("code", _code())])
 RESET = Form([Field("code", _code()), Field("password", _PASSWORD)])

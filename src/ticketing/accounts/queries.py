@@ -140,6 +140,35 @@ async def account_for(
     return account_id
 
 
+async def lock_toggled(db: Connection, caller: Caller, number: str) -> Row:
+    """The account that a member of staff wants to close or open, locked: id, number, activated.
+
+    An administrator may with every account, support with those of customers and hosts.
+
+    Raises AccountNotFound, NotYourAccount.
+    """
+    row = await db.fetchrow(
+        "SELECT id, number, role, activated, integration FROM accounts WHERE id = $1 AND removed_at IS NULL FOR UPDATE",
+        await find_account(db, number),
+    )
+    if row is None:
+        raise AccountNotFound
+    if not caller.administers and (row["integration"] or row["role"] not in ("customer", "host")):
+        raise NotYourAccount
+    return row
+
+
+async def lock_own(db: Connection, caller: Caller, number: str) -> int:
+    """The id of the account with this number, locked, if it is the caller's own.
+
+    Raises AccountNotFound, NotYourAccount.
+    """
+    account_id = await account_for(db, caller, number, locking=True)
+    if account_id != caller.account:
+        raise NotYourAccount
+    return account_id
+
+
 async def get_account(db: Connection, account_id: int) -> Account:
     """The account. Raises AccountNotFound."""
     row = await db.fetchrow(f"SELECT {COLUMNS} FROM accounts account WHERE id = $1 AND removed_at IS NULL", account_id)

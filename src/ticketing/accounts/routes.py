@@ -89,7 +89,9 @@ async def delete_account(call: Call) -> Reply:
     async with call.transaction() as db:
         account_id = await queries.account_for(db, call.caller, call.path["number"], locking=True)
         await actions.delete_account(db, account_id)
-        await history.record(db, call.new_id(), call.caller, "account.deleted", f"/accounts/{account_id}")
+        await history.record(
+            db, call.new_id(), call.caller, "account.deleted", f"/accounts/{call.path['number'].upper()}"
+        )
     return done("The account was removed.")
 
 

@@ -21,7 +21,7 @@ import msgspec
 import structlog
 
 from .callers import Caller
-from .database import Database
+from .database import Connection, Database
 from .errors import Conflict, InvalidValues, Refusal, Unprocessable
 from .operations import Call, Reply
 from .protocol import encode_body
@@ -87,6 +87,11 @@ class Idempotency:
         return reply
 
 
+async def forget_answers(db: Connection, account_id: int) -> None:
+    """Forget what an account asked, and what it was answered."""
+    await db.execute("DELETE FROM idempotency_keys WHERE caller = $1", _account(account_id))
+
+
 class _Claim:
     """One request's hold on its key; the end of its lease tells it from a later holder's."""
 
@@ -144,7 +149,11 @@ class _Claim:
 
 
 def _bearer(caller: Caller) -> bytes:
-    return f"token {caller.token}".encode() if caller.account is None else f"account {caller.account}".encode()
+    return f"token {caller.token}".encode() if caller.account is None else _account(caller.account)
+
+
+def _account(account_id: int) -> bytes:
+    return f"account {account_id}".encode()
 
 
 def _key(call: Call) -> str:

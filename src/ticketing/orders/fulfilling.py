@@ -59,10 +59,10 @@ async def can_fulfil(db: Connection, order: LockedOrder) -> tuple[bool, bool]:
     """Whether the order's places can be sold to it, and whether it still holds them all.
 
     Places whose time is over are still the order's while nobody took them; lost ones can be had again as long as
-    they are free and on offer.
+    they are free and on offer. Nothing is sold to a customer who left.
     """
     items = await _read_items(db, order.id)
-    if not all(item["is_offered"] for item in items):
+    if order.customer_left or not all(item["is_offered"] for item in items):
         return False, False
     if all(item["is_held"] for item in items):
         return True, True

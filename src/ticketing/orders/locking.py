@@ -1,11 +1,12 @@
 """Having an order to oneself: found, allowed, and locked until the transaction ends.
 
-Everybody locks sections (in id order) before orders, so that no two wait for each other.
+Everybody locks customers, then sections (each in id order), before orders, so that no two wait for each other.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 
+from ticketing.accounts.locks import lock_accounts
 from ticketing.kit.callers import Caller
 from ticketing.kit.database import Connection
 from ticketing.kit.errors import NotFound
@@ -20,7 +21,7 @@ _SECTIONS = "SELECT DISTINCT section_id FROM order_items WHERE order_id = $1 ORD
 
 _LOCK = """
 SELECT id, number, customer_id, status, held_until, paying_until, subtotal_cents + fees_cents AS total_cents, currency,
-       clock() AS now
+       (SELECT removed_at IS NOT NULL FROM accounts WHERE id = customer_id) AS customer_left, clock() AS now
   FROM orders WHERE id = $1 FOR UPDATE"""
 
 
@@ -34,6 +35,7 @@ class LockedOrder:
     id: int
     number: str
     customer_id: int
+    customer_left: bool
     status: rules.Status
     stored: rules.Status
     held_until: datetime | None
@@ -63,7 +65,8 @@ async def find_managed(db: Connection, caller: Caller, number: str) -> int:
 
 
 async def lock_order(db: Connection, order_id: int) -> LockedOrder:
-    """The order, locked, as it is then; sections first."""
+    """The order, locked, as it is then; its customer and its sections first."""
+    await lock_accounts(db, [await db.fetchval("SELECT customer_id FROM orders WHERE id = $1", order_id) or 0])
     sections = [row["section_id"] for row in await db.fetch(_SECTIONS, order_id)]
     await db.execute(LOCK_SECTIONS, sections)
     row = await db.fetchrow(_LOCK, order_id)
@@ -73,6 +76,7 @@ async def lock_order(db: Connection, order_id: int) -> LockedOrder:
         id=row["id"],
         number=row["number"],
         customer_id=row["customer_id"],
+        customer_left=bool(row["customer_left"]),
         status=rules.status_now(row["status"], row["held_until"], row["now"]),
         stored=rules.Status(row["status"]),
         held_until=row["held_until"],

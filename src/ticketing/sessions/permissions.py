@@ -48,6 +48,8 @@ MAY_CALL: dict[str, frozenset[Level]] = {
     "verify_account": ANY,
     "request_reset": ANY,
     "reset_password": ANY,
+    "toggle_account": STAFF,
+    "request_deletion": PEOPLE,
     "list_api_session": PEOPLE,
     "view_order_history": PEOPLE,
     "view_event_itinerary": PEOPLE,

@@ -1,0 +1,55 @@
+"""Closing and opening accounts over HTTP."""
+
+from ticketing.kit import history
+from ticketing.kit.letters import Letter, post
+from ticketing.kit.operations import Call, Operations, Reply, done
+
+from . import actions, forms, queries
+from .errors import AccountNotFound, LastAdministrator, NotYourAccount
+
+operations = Operations("Account Activation")
+
+
+@operations(
+    "POST /accounts/{number}/toggles",
+    status=201,
+    form=forms.REASON,
+    errors=[AccountNotFound, NotYourAccount, LastAdministrator],
+)
+async def toggle_account(call: Call) -> Reply:
+    """Toggle account activation.
+
+    An active account is deactivated: its keys stop at once, its sessions end, and its owner is told. A deactivated one
+    is activated again. Support may do so to customers and hosts.
+    """
+    async with call.transaction() as db:
+        account = await queries.lock_toggled(db, call.caller, call.path["number"])
+        values = await forms.REASON.read(call.json(), db)
+        if account["activated"]:
+            await actions.deactivate_account(db, account["id"])
+        else:
+            await actions.activate_account(db, account["id"])
+        act = "deactivated" if account["activated"] else "activated"
+        uri = f"/accounts/{account['number']}"
+        await history.record(db, call.new_id(), call.caller, f"account.{act}", uri, reason=values["reason"])
+    return done(f"The account was {act}.", 201)
+
+
+@operations(
+    "POST /accounts/{number}/deletions",
+    form=forms.REASON,
+    errors=[AccountNotFound, NotYourAccount, LastAdministrator],
+)
+async def request_deletion(call: Call) -> Reply:
+    """Request account deletion.
+
+    For oneself. The account is deactivated at once, its keys stop, and the administrators are told.
+    """
+    async with call.transaction() as db:
+        account_id = await queries.lock_own(db, call.caller, call.path["number"])
+        values = await forms.REASON.read(call.json(), db)
+        await actions.deactivate_account(db, account_id)
+        await post(db, [Letter("deletion_requested", about={"account": account_id})])
+        uri = f"/accounts/{call.caller.number}"
+        await history.record(db, call.new_id(), call.caller, "account.deletion_requested", uri, reason=values["reason"])
+    return done("The deletion of the account was requested. Until then it is deactivated.")

@@ -1,0 +1,81 @@
+"""Erasing a person: what is known of him goes, what was bought and sold stays, with an anonymous customer.
+
+Whoever keeps something personal in a table of his own adds a line to `erase`. What cannot be found by person - stored
+answers to programs that acted for him, encrypted - is gone within a day.
+"""
+
+from ticketing.kit.database import Connection, Row
+from ticketing.kit.idempotency import forget_answers
+from ticketing.kit.letters import erase_letters
+
+ANONYMOUS = "deleted"
+_PROFILE = (
+    "email", "password_hash", "first_name", "last_name", "title", "date_of_birth", "phone", "country",
+    "first_address_line", "second_address_line", "city", "state",
+)  # fmt: skip
+
+
+async def erase(db: Connection, account_id: int) -> None:
+    """Erase what is personal about an account, wherever it is kept; the caller holds the account's lock."""
+    person = await db.fetchrow(
+        "SELECT id, number, username, email, phone, first_name, last_name FROM accounts WHERE id = $1", account_id
+    )
+    if person is None:
+        return
+    await _erase_profile(db, account_id)
+    await db.execute("UPDATE sessions SET ip = '', agent = '' WHERE account_id = $1", account_id)
+    await db.execute("DELETE FROM codes WHERE account_id = $1", account_id)
+    await db.execute("DELETE FROM wrong_codes WHERE account_id = $1", account_id)
+    await _erase_at_hosts(db, person)
+    await _erase_at_gates(db, person)
+    await erase_letters(db, account_id)
+    await forget_answers(db, account_id)
+    await _erase_history(db, person)
+
+
+async def _erase_profile(db: Connection, account_id: int) -> None:
+    cleared = ", ".join(f"{column} = ''" for column in _PROFILE)
+    await db.execute(
+        f"UPDATE accounts SET {cleared}, username = $2, verified = false, activated = false,"
+        " preferred_region_id = NULL, removed_at = clock() WHERE id = $1",
+        account_id,
+        ANONYMOUS,
+    )
+
+
+async def _erase_at_hosts(db: Connection, person: Row) -> None:
+    """A host stays; where it gave the person's own name, address or number, it gives none."""
+    await db.execute(
+        "UPDATE hosts SET contact = CASE WHEN lower(contact) = ANY($2::text[]) THEN '' ELSE contact END,"
+        " email = CASE WHEN lower(email) = lower($3) THEN '' ELSE email END,"
+        " phone = CASE WHEN phone = $4 THEN '' ELSE phone END"
+        " WHERE id IN (SELECT host_id FROM host_administrators WHERE account_id = $1)"
+        "   AND (lower(contact) = ANY($2::text[]) OR lower(email) = lower($3) OR phone = $4 AND phone <> '')",
+        person["id"],
+        _names(person),
+        person["email"],
+        person["phone"],
+    )
+    await db.execute("DELETE FROM host_administrators WHERE account_id = $1", person["id"])
+
+
+async def _erase_at_gates(db: Connection, person: Row) -> None:
+    """Scans stay; where they are signed with a name that is the person's, they are signed with none."""
+    for table in ("admissions", "refused_scans"):
+        await db.execute(
+            f"UPDATE {table} SET redeemer = '', device = '' WHERE lower(redeemer) = ANY($1::text[])", _names(person)
+        )
+
+
+async def _erase_history(db: Connection, person: Row) -> None:
+    """That something was done stays, and by which number; why it was is told in words, which may be personal."""
+    await db.execute(
+        "UPDATE history SET detail = '{}' WHERE thing = ANY($1::text[])",
+        [f"/accounts/{person['number']}", f"/accounts/{person['id']}"],
+    )
+
+
+def _names(person: Row) -> list[str]:
+    """What he may have signed with, in lower case."""
+    whole = f"{person['first_name']} {person['last_name']}" if person["first_name"] and person["last_name"] else ""
+    return [name.lower() for name in (person["username"], person["email"], whole) if name]
