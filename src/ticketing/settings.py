@@ -10,6 +10,7 @@ from typing import Any
 from .kit.money import parse_bands
 
 PREFIX = "TICKETING_"
+MAY_BE_ZERO = ("tickets_per_customer", "metrics_port")
 
 
 class BadSetting(ValueError):
@@ -58,6 +59,8 @@ class Settings:
     maps_key: str = _knob("", "Google Maps key for venue maps", secret=True)
     maps_signing_secret: str = _knob("", "signing secret that belongs to the key (base64)", secret=True)
     pool_size: int = _knob(12, "database connections per worker")
+    metrics_port: int = _knob(0, "port on which Prometheus finds `/metrics`; 0: nothing is counted")
+    metrics_host: str = _knob("127.0.0.1", "address of that port; whoever reaches it may read it")
     log_format: str = _knob("auto", "`json`, `pretty`, or `auto`: pretty in a terminal")
 
     def __post_init__(self) -> None:
@@ -75,7 +78,7 @@ class Settings:
             raise BadSetting("TICKETING_LOG_FORMAT is none of `auto`, `json`, `pretty`.")
         for one in fields(self):
             value = getattr(self, one.name)
-            if isinstance(value, int) and value < (0 if one.name == "tickets_per_customer" else 1):
+            if isinstance(value, int) and value < (0 if one.name in MAY_BE_ZERO else 1):
                 raise BadSetting(f"{variable(one.name)} is too small: {value}.")
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from . import metrics
 from .jobs import JOBS
 from .kit.database import Database
 from .kit.job_worker import DATABASE_TROUBLE, work_off
@@ -47,7 +48,8 @@ async def run_worker(settings: Settings, stop: asyncio.Event, jobs: Jobs = JOBS)
     working = asyncio.create_task(work_off(settings.database_url, jobs, services, stop))
     stopping = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        async with metrics.shown(settings, database):
+            await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
         await asyncio.wait({working}, timeout=DRAIN_SECONDS)
     finally:
         stopping.cancel()

@@ -7,6 +7,7 @@ from ticketing.kit.callers import Caller, announce
 from ticketing.kit.database import Connection, Row
 from ticketing.kit.errors import InvalidValues, NotFound
 from ticketing.kit.history import record
+from ticketing.kit.metrics import Count
 from ticketing.kit.vault import Vault
 from ticketing.sessions.gate_keys import issue_token as write_token
 
@@ -14,6 +15,8 @@ from .errors import GlobalToken
 from .queries import Gate
 from .rules import Scanned, Verdict, judge
 from .scans import Read, read_scans
+
+SCANS = Count("scans", "Scanned tickets, by verdict.", "verdict")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,8 @@ async def admit(db: Connection, gate: Gate, scan: Scan, new_id: Callable[[], int
         [one.serial for one in refused],
         [one.verdict.value for one in refused],
     )
+    for one in judged:
+        SCANS.add(one.verdict.name.lower())
     return [one.id for one in admitted]
 
 

@@ -15,6 +15,7 @@ import asyncpg
 import structlog
 
 from .ids import NODES, Ids
+from .metrics import Level
 
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 Row = asyncpg.Record
@@ -23,6 +24,8 @@ NODE_LOCKS = 0x7154  # the class of the advisory locks that stand for node numbe
 PROBE_SECONDS = 0.5
 ACQUIRE_SECONDS = 3.0
 LOCK_TIMEOUT = "3s"  # nobody waits longer for a row; clients give up after ten seconds
+
+CONNECTIONS = Level("pool_connections", "Database connections of the pools, by state.", "state")
 
 log = structlog.get_logger()
 
@@ -135,6 +138,9 @@ class Database:
     async def _keep_own(self) -> None:
         while True:
             await asyncio.sleep(PROBE_SECONDS)
+            idle = self.pool.get_idle_size()
+            CONNECTIONS.set(idle, "idle")
+            CONNECTIONS.set(self.pool.get_size() - idle, "busy")
             try:
                 if self._own is None or self._own.is_closed():
                     await self._connect_own()

@@ -21,6 +21,7 @@ import structlog
 from . import logs
 from .callers import Caller
 from .errors import Busy, Refusal, UnknownEndpoint, UpgradeRequired, WrongMethod
+from .metrics import Count, Spread
 from .operations import REQUEST_ID, Call, ClientGone, Operation, Reply, Services
 
 ATTEMPTS = 3  # of a handler whose transaction the database undid (deadlock, serialization failure)
@@ -28,6 +29,14 @@ CRASH = {"message": "There was a server error while excuting this request. Pleas
 VERSIONS_REMEMBERED = 1000
 
 Headers = list[tuple[bytes, bytes]]
+
+REQUESTS = Count("requests", "Answers, by operation and status.", "operation", "status")
+SECONDS = Spread(
+    "request_seconds",
+    "How long answers took, by operation.",
+    "operation",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
 
 log = structlog.get_logger()
 
@@ -293,13 +302,12 @@ class Edge:
         try:
             await self._wrapped(scope, receive, send_marked)
         finally:
+            seconds = time.perf_counter() - started
+            operation, status = scope.get("ticketing.operation"), scope.get("ticketing.status", 0)
+            REQUESTS.add(operation or "none", status)
+            SECONDS.add(seconds, operation or "none")
             logs.write_request(
-                request_id,
-                scope["method"],
-                scope.get("ticketing.operation"),
-                scope.get("ticketing.caller"),
-                scope.get("ticketing.status", 0),
-                round((time.perf_counter() - started) * 1000, 1),
+                request_id, scope["method"], operation, scope.get("ticketing.caller"), status, round(seconds * 1000, 1)
             )
 
     async def _guarded(self, scope: Any, receive: Any, send: Any) -> None:

@@ -17,12 +17,14 @@ import structlog
 from ticketing.events.rules import fee_cents, parse_bands
 from ticketing.kit.database import Database
 from ticketing.kit.errors import Busy
+from ticketing.kit.metrics import Count, Level, Spread
 from ticketing.settings import Settings
 
 from .placing import Placement, Terms, place_orders
 from .rules import Limits, Refused, Wish
 
 BATCH = 64
+BUSY = "busy"
 LONGEST_QUEUE = 2048
 RECOVERY_SECONDS = 5  # within which a database is asked again what became of a batch
 LONGEST_WAIT = 3.0  # seconds; clients give up after ten
@@ -39,6 +41,11 @@ UNDONE = (
     ConnectionError,
     TimeoutError,
 )
+
+PLACED = Count("orders_placed", "Orders that were placed.")
+REFUSED = Count("orders_refused", "Orders that were not placed, by reason.", "reason")
+BATCHES = Spread("order_batch_size", "Orders decided in one transaction.", buckets=(1, 2, 4, 8, 16, 32, 64))
+QUEUED = Level("orders_queued", "Orders that wait for their turn.")
 
 log = structlog.get_logger()
 
@@ -71,6 +78,7 @@ class Intake:
         it was, and has to be read.
         """
         if len(self._queue) >= LONGEST_QUEUE:
+            REFUSED.add(BUSY)
             raise Busy(2)
         loop = asyncio.get_running_loop()
         waiting = _Waiting(wish, loop.time(), loop.create_future(), is_gone)
@@ -102,9 +110,11 @@ class Intake:
             if waiting.answer.done() or waiting.is_gone():
                 waiting.answer.cancel()
             elif now - waiting.since > LONGEST_WAIT:
+                REFUSED.add(BUSY)
                 waiting.answer.set_exception(Busy(2))
             else:
                 batch.append(waiting)
+        QUEUED.set(len(self._queue))
         return batch
 
     async def _place_batch(self, batch: Sequence[_Waiting]) -> None:
@@ -157,7 +167,12 @@ class Intake:
 
     @staticmethod
     def _answer(batch: Sequence[_Waiting], outcomes: Sequence[Placement | Refused]) -> None:
+        BATCHES.add(len(batch))
         for waiting, outcome in zip(batch, outcomes, strict=True):
+            if isinstance(outcome, Refused):
+                REFUSED.add(outcome.reason.name.lower())
+            else:
+                PLACED.add()
             if not waiting.answer.done():
                 waiting.answer.set_result(outcome)
 

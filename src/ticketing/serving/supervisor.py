@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import os
 import signal
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 from ticketing.embedded import EmbeddedPostgres
 from ticketing.embedded.errors import file_errors_explained
+from ticketing.kit.metrics import FOLDER
 from ticketing.kit.vault import ensure_secret
 from ticketing.settings import Settings, read_settings
 
@@ -50,17 +52,20 @@ async def serve(
     """
     settings = read_settings(options.defaults | os.environ)
     port = await take_port(options.host, options.port, progress)
+    await _ensure_metrics_port(settings, progress)
     # The keeper loads the application while the database starts, and waits for its work.
     children = [await Child.launch("workers", ["-m", WORKERS_MODULE], progress)]
     try:
-        with _stopped_by_signals(children):
+        with _stopped_by_signals(children), _counting_folder(settings) as counting:
             async with _database(settings, options.data_dir, progress) as (dsn, watch_database):
                 await prepare_database(dsn, progress)
                 settings = complete(settings, dsn, options.data_dir)
                 if prepare is not None:
                     await prepare(settings)
                 try:
-                    await _put_to_work(children, options, settings, port, progress)
+                    await _put_to_work(
+                        children, _environment(options, settings) | counting, options.workers, port, progress
+                    )
                     ready(port.url)
                     async with asyncio.TaskGroup() as watching:
                         for watch in (watch_database, *(child.watch for child in children)):
@@ -75,15 +80,30 @@ async def serve(
 
 
 async def _put_to_work(
-    children: list[Child], options: Options, settings: Settings, port: Port, progress: Progress
+    children: list[Child], environment: dict[str, str], workers: int, port: Port, progress: Progress
 ) -> None:
-    environment = _environment(options, settings)
     [keeper] = children
-    await keeper.tell(Work(port.address, port.number, options.workers, environment).line())
+    await keeper.tell(Work(port.address, port.number, workers, environment).line())
     await until_ready(port, keeper, progress)
     children.append(
         await Child.launch("jobs' workers", ["-m", "ticketing.worker", "--supervised"], progress, environment)
     )
+
+
+async def _ensure_metrics_port(settings: Settings, progress: Progress) -> None:
+    """Raise CannotServe when the port for metrics, if one is wanted, cannot be had."""
+    if settings.metrics_port:
+        (await take_port(settings.metrics_host, settings.metrics_port, progress)).release()
+
+
+@contextlib.contextmanager
+def _counting_folder(settings: Settings) -> Iterator[dict[str, str]]:
+    """The environment that makes our processes count, if somebody wants to know; its folder goes with the server."""
+    if not settings.metrics_port:
+        yield {}
+        return
+    with tempfile.TemporaryDirectory(prefix="ticketing-metrics-", ignore_cleanup_errors=True) as folder:
+        yield {FOLDER: folder}
 
 
 async def _stop(children: list[Child]) -> None:
