@@ -59,6 +59,8 @@ reset_password                 401  403  400  400  400  400  400  403  403  400 
 toggle_account                 401  403  403  403  403  403  403  403  403  201  201   {"reason": "fraud"}
 request_deletion               401  403  403  400  403* 403* 403* 403  403  403* 403*
 view_order_history             401  403  403  200  403* 403* 403* 403  403  200  200
+view_transfer_history          401  403  403  400  403* 403* 403* 403  403  400  400
+view_transfer_history          401  403  403  200  403* 403* 403* 403  403  200  200   ?role=sender
 view_event_itinerary           401  403  403  200  403* 403* 403* 403  403  200  200
 list_ticket_wallet             401  403  403  200  403* 403* 403* 403  403  200  200
 retrieve_ticket                401  403  403  200  403* 403* 403* 403  403  200  200
@@ -125,6 +127,15 @@ place_order                    401  403  403  201  403* 403* 403* 403  403  403*
 retrieve_order                 401  403  403  200  403* 403* 403* 403  403  200  200
 print_order_tickets            401  403  403  200  403* 403* 403* 403  403  200  200
 cancel_order                   401  403  403  200  403* 403* 403* 403  403  403* 200   order=placed
+
+# transfers: the customer sends, the deputy is to receive
+list_transfers                 401  403  403  200  200  200  200  403  403  200  200
+initiate_transfer              401  403  403  400  400  400  400  403  403  400  400
+initiate_transfer              401  403  403  400  403* 403* 403* 403  403  403* 400   {"sender": "$number"}
+retrieve_transfer              401  403  403  200  403* 403* 403* 403  403  200  200
+cancel_transfer                401  403  403  200  403* 403* 403* 403  403  403* 200
+claim_transfer                 401  403  403  403* 403* 403* 403* 403  403  403* 403*
+claim_transfer                 401  403  403  201  403* 403* 403* 403  403  403* 403*  transfer=received
 
 # regions, venues, categories, countries, submissions
 list_regions                   401  403  200  200  200  200  200  403  403  200  200

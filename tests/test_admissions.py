@@ -70,6 +70,8 @@ def test_a_ticket_opens_its_own_gate_once() -> None:
     assert judge(issued._replace(status="Redeemed"), 1, None) is Verdict.ALREADY_ADMITTED
     assert judge(issued._replace(status="Pending"), 1, None) is Verdict.IN_TRANSFER
     assert judge(issued._replace(status="Voided"), 1, None) is Verdict.VOIDED
+    assert judge(issued._replace(status="Retired"), 1, None) is Verdict.HANDED_ON
+    assert judge(issued._replace(status="Retired"), 1, frozenset({11})) is Verdict.WRONG_SECTION
 
 
 async def test_a_ticket_holder_walks_in(make_night: MakeNight, alice: Client, bob: Client) -> None:
@@ -125,8 +127,10 @@ async def test_refused_scans_are_left_out_and_remembered_with_the_reason(
     (foreign,) = await hold_tickets(bob, alice, other.event, other.floor)
     good, used, voided, pending = upstairs
     await night.scan(night.stairs, used)
-    for serial, status in ((voided, "Voided"), (pending, "Pending")):
-        await db.execute("UPDATE tickets SET status = $2, changed_at = clock() WHERE serial = $1", serial, status)
+    await db.execute("UPDATE tickets SET status = 'Voided', changed_at = clock() WHERE serial = $1", voided)
+    await db.execute(
+        "UPDATE tickets SET status = 'Pending', transfer_id = 1, changed_at = clock() WHERE serial = $1", pending
+    )
     refused = [used, voided, pending, below, foreign, "NOBODY-HAS0THIS", "https://example.com/?q=☃"]
     admitted = await night.scan(night.stairs, *refused[:3], good, *refused[3:], good)
     assert [one["ticket"] for one in admitted.body] == [good]
@@ -289,7 +293,9 @@ async def test_a_syncing_gate_learns_what_changed(
     slow = await asyncpg.connect(database)
     change = slow.transaction()
     await change.start()
-    await slow.execute("UPDATE tickets SET status = 'Pending', changed_at = clock() WHERE serial = $1", second)
+    await slow.execute(
+        "UPDATE tickets SET status = 'Pending', transfer_id = 1, changed_at = clock() WHERE serial = $1", second
+    )
     await asyncio.sleep(2.3)
     await night.scan(night.door, first)
     answer = await night.stairs.get(path, modified_since=cursor)

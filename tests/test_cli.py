@@ -122,6 +122,7 @@ async def test_the_demo_is_worth_looking_at_and_stays(dsn: str, postgres: str) -
         statuses = {row["status"] for row in await db.fetch("SELECT status FROM events")}
         assert statuses == {"Draft", "Submitted", "Listed", "Unlisted", "Cancelled"}
         assert await db.fetchval("SELECT count(*) FROM events") == len(demo.content.EVENTS)
+        assert await db.fetchval("SELECT array_agg(DISTINCT status) FROM transfers") == ["Claimed", "Pending"]
         assert await db.fetchval("SELECT true FROM sections WHERE capacity > 0 AND sold = capacity")
         assert await db.fetchval("SELECT true FROM events WHERE ends_at < clock()")
         assert await db.fetchval("SELECT count(*) FROM admissions") == 7

@@ -28,7 +28,7 @@ DOMAIN = [
     {"tickets"},
     {"orders"},
     {"payments"},
-    {"admissions"},
+    {"transfers", "admissions"},
 ]
 EVERYTHING = {"*"}
 MAY_IMPORT: dict[str, set[str]] = {

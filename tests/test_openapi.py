@@ -16,16 +16,11 @@ from ticketing.kit.errors import GENERAL_NOT_FOUND, RESTRICTED, UNAUTHENTICATED
 
 # Operations of the reference that do not work yet; each leaves this set in the commit that brings it.
 STILL_MISSING = {
-    "view_transfer_history",
     "view_host_statistics",
     "view_event_statistics",
     "report_event_sales",
     "settle_order",
     "refund_order",
-    "initiate_transfer",
-    "retrieve_transfer",
-    "cancel_transfer",
-    "claim_transfer",
     "transaction_report",
 }
 

@@ -123,7 +123,7 @@ async def test_a_true_payload_of_another_event_is_another_events(
 async def test_a_true_payload_of_a_ticket_in_a_transfer_or_voided_opens_nothing(door: Door) -> None:
     pending, voided = await door.serials(2)
     scanned = [await door.payload(pending), await door.payload(voided)]
-    await door.db.execute("UPDATE tickets SET status = 'Pending' WHERE serial = $1", pending)
+    await door.db.execute("UPDATE tickets SET status = 'Pending', transfer_id = 1 WHERE serial = $1", pending)
     await door.db.execute("UPDATE tickets SET status = 'Voided' WHERE serial = $1", voided)
     assert (await door.scan(*scanned)).status == 400
     assert await door.refused() == [(pending, "in transfer"), (voided, "voided")]

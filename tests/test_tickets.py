@@ -145,7 +145,7 @@ async def test_a_ticket_goes_through_its_states(
     used, pending, voided = await hold_tickets(guest, runner, event, section, 3)
     admitted = await runner.post(f"{event['self']}/admissions", redeemer="Kofi", device="1", serials=[used])
     assert admitted.status == 201
-    await db.execute("UPDATE tickets SET status = 'Pending' WHERE serial = $1", pending)
+    await db.execute("UPDATE tickets SET status = 'Pending', transfer_id = 1 WHERE serial = $1", pending)
     await db.execute("UPDATE tickets SET status = 'Voided' WHERE serial = $1", voided)
 
     async def with_status(status: str) -> list[str]:

@@ -201,3 +201,21 @@ class World:
         made = await (await self.caller("customer")).post("/orders", items=items)
         assert made.status == 201, made.body
         return made.body
+
+    # Transfers
+
+    async def transfer(self) -> Any:
+        """One that the customer sent."""
+        return await self._transfer("customer", "deputy")
+
+    async def received(self) -> Any:
+        """One that the customer may claim."""
+        return await self._transfer("deputy", "customer")
+
+    async def _transfer(self, sender: str, recipient: str) -> Any:
+        giver, taker = await self.caller(sender), await self.caller(recipient)
+        event, section = await self.thing("event"), await self.thing("section")
+        await hold_tickets(giver, await self.caller("runner"), event, section)
+        made = await giver.post("/transfers", recipient=taker.number, tickets={section_uri(event, section): 1})
+        assert made.status == 201, made.body
+        return made.body

@@ -45,6 +45,7 @@ from .submissions import routes as submissions
 from .tickets import paper_routes as paper
 from .tickets import routes as tickets
 from .tickets.press import Press
+from .transfers import routes as transfers
 from .venues import routes as venues
 
 OPERATIONS: Sequence[Operation] = [
@@ -54,6 +55,7 @@ OPERATIONS: Sequence[Operation] = [
     *sections.operations.all,
     *tickets.operations.all,
     *paper.operations.all,
+    *transfers.operations.all,
     *sessions.operations.all,
     *accounts.operations.all,
     *codes.operations.all,

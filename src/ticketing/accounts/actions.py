@@ -16,6 +16,7 @@ from .erasing import erase
 from .errors import AccountHoldsTickets, AccountNotFound, LastAdministrator
 from .forms import PROFILE
 from .locks import lock_accounts
+from .open_transfers import end_transfers_of
 from .queries import find_account
 
 _COLUMNS = {
@@ -189,8 +190,8 @@ async def activate_account(db: Connection, account_id: int) -> None:
 async def delete_account(db: Connection, account_id: int) -> None:
     """Erase a person (or end an integration): what they ordered stays, with an anonymous customer.
 
-    The account is locked by the caller. Its keys end, it administers no host, and what it holds unpaid is free; money
-    that is on its way for such an order goes back.
+    The account is locked by the caller. Its keys end, it administers no host, what is on its way from or to it is
+    cancelled, and what it holds unpaid is free; money that is on its way for such an order goes back.
 
     Raises LastAdministrator, AccountHoldsTickets.
     """
@@ -198,6 +199,7 @@ async def delete_account(db: Connection, account_id: int) -> None:
     await lock_accounts(db, [account_id])
     if await db.fetchval(_HOLDS_TICKETS, account_id):
         raise AccountHoldsTickets
+    await end_transfers_of(db, account_id)
     await erase(db, account_id)
     await _end_sessions(db, account_id)
     await db.execute(

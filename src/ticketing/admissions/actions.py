@@ -13,7 +13,7 @@ from ticketing.sessions.gate_keys import issue_token as write_token
 
 from .errors import GlobalToken
 from .queries import Gate
-from .rules import Scanned, Verdict, judge
+from .rules import RETIRED, Scanned, Verdict, judge
 from .scans import Read, read_scans
 
 SCANS = Count("scans", "Scanned tickets, by verdict.", "verdict")
@@ -42,9 +42,13 @@ SELECT id, serial, event_id, section_id, status, owner_id, floor(extract(epoch F
   FROM tickets
  WHERE serial = ANY($1::text[]) AND event_id = $2 ORDER BY id FOR UPDATE"""
 
-_FIND_ELSEWHERE = (
-    "SELECT id, serial, event_id, section_id, status, owner_id FROM tickets WHERE serial = ANY($1::text[])"
-)
+# Those of this event would have been found, were they not just now issued; or they are retired.
+_FIND_ELSEWHERE = f"""
+SELECT ticket_id AS id, serial, event_id, section_id, '{RETIRED}' AS status, owner_id
+  FROM retired_serials WHERE serial = ANY($1::text[])
+UNION ALL
+SELECT id, serial, event_id, section_id, status, owner_id
+  FROM tickets WHERE serial = ANY($1::text[]) AND event_id <> $2"""
 
 _WRITE = """
 WITH now AS MATERIALIZED (SELECT clock() AS at),
@@ -95,9 +99,7 @@ async def _lock_tickets(db: Connection, gate: Gate, wanted: Set[str]) -> dict[st
     """The scanned tickets by serial; those of this event are locked, others are none of ours to lock."""
     found = {row["serial"]: row for row in await db.fetch(_LOCK_TICKETS, list(wanted), gate.event)}
     if elsewhere := wanted - found.keys():
-        for row in await db.fetch(_FIND_ELSEWHERE, list(elsewhere)):
-            if row["event_id"] != gate.event:  # ours would have been found, were it not just now issued
-                found[row["serial"]] = row
+        found |= {row["serial"]: row for row in await db.fetch(_FIND_ELSEWHERE, list(elsewhere), gate.event)}
     return found
 
 

@@ -1,9 +1,10 @@
 """Reading tokens, valid tickets and admissions, for those who may stand at the gate."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ticketing.accounts.queries import build_short_account, short_columns
+from ticketing.events.schemas import parse_section
 from ticketing.hosts.queries import ensure_administers
 from ticketing.kit import clock, ids
 from ticketing.kit.callers import Caller, Level
@@ -12,11 +13,18 @@ from ticketing.kit.errors import NotFound, Restricted
 from ticketing.kit.paging import Filter, Listing, boolean, exact
 from ticketing.kit.vault import Vault
 from ticketing.sessions.gate_keys import clean_code, code_digest, gate_key, read_code
-from ticketing.tickets.queries import COLUMNS, SECTION_COLUMNS, SOURCE, build_short_section, build_ticket
+from ticketing.tickets.queries import (
+    COLUMNS,
+    SECTION_COLUMNS,
+    SOURCE,
+    SOURCE_WITH_RETIRED,
+    build_short_section,
+    build_ticket,
+)
 from ticketing.tickets.schemas import Ticket
 
 from .errors import CodeNotFound
-from .schemas import Admission, Token, TokenKey, parse_section
+from .schemas import Admission, Token, TokenKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +162,8 @@ TICKETS: Listing[Ticket] = Listing(
     },
 )
 
+
+CHANGES: Listing[Ticket] = replace(TICKETS, source=SOURCE_WITH_RETIRED)
 
 VALID = "ticket.status = 'Issued'"
 

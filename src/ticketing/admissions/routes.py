@@ -17,6 +17,7 @@ async def list_event_tickets(call: Call) -> Reply:
 
     The tickets that open the sections of the key: Issued ones. With `modified_since` every ticket whose status changed
     since then, with its status, so that a gate that works offline learns what was used, voided or is being handed on.
+    A ticket that changed hands is told twice: under its new serial, and under the old one as `Voided`.
 
     Ask next with the `cursor` of the first page: changes that were not committed yet are behind it, so a ticket may
     be told twice, but none is missed. To take over all tickets of an event page by page, begin with
@@ -26,9 +27,10 @@ async def list_event_tickets(call: Call) -> Reply:
         gate = await queries.gate_for(db, call.caller, call.path["event"])
         cursor = await queries.next_cursor(db)
         where, values = queries.within(gate, "ticket")
-        if not call.query.get("modified_since"):
-            where += f" AND {queries.VALID}"
-        page = await queries.TICKETS.page(db, call.query, where=where, values=values)
+        if call.query.get("modified_since"):
+            page = await queries.CHANGES.page(db, call.query, where=where, values=values)
+        else:
+            page = await queries.TICKETS.page(db, call.query, where=f"{where} AND {queries.VALID}", values=values)
     return Reply(TicketPage(page.page, page.records, page.total, page.entries, cursor))
 
 
@@ -43,9 +45,9 @@ async def admit_event_patrons(call: Call) -> Reply:
     """Admit event patrons.
 
     Answers with those who were let in, in the order of their serials. Serials that open nothing here are left out:
-    unknown ones, those of another event or section, used, voided, or in a transfer. A ticket is admitted once, however
-    many gates scan it at the same moment. In place of a serial the whole text of a ticket's QR code may be sent; one
-    that this server did not sign is left out too.
+    unknown ones, those of another event or section, used, voided, in a transfer, or handed on (which gave the ticket a
+    new serial). A ticket is admitted once, however many gates scan it at the same moment. In place of a serial the
+    whole text of a ticket's QR code may be sent; one that this server did not sign is left out too.
     """
     async with call.transaction() as db:
         gate = await queries.gate_for(db, call.caller, call.path["event"])

@@ -12,6 +12,7 @@ class Verdict(StrEnum):
     OTHER_EVENT = "other event"
     WRONG_SECTION = "wrong section"
     VOIDED = "voided"
+    HANDED_ON = "handed on"
     IN_TRANSFER = "in transfer"
     ALREADY_ADMITTED = "already admitted"
     FORGED = "forged"  # a payload that this server did not sign so
@@ -19,8 +20,14 @@ class Verdict(StrEnum):
     REISSUED = "reissued"  # a payload of the ticket as it was once issued, and no longer is
 
 
+RETIRED = "Retired"  # no status of a ticket: it has another serial, and another owner, since
+
+
 class Scanned(NamedTuple):
-    """The ticket that bears a scanned serial; `is_current`: a payload that was scanned is that of its last issue."""
+    """The ticket that bears a scanned serial, or bore it.
+
+    `is_current`: a payload that was scanned is that of its last issue.
+    """
 
     event: int
     section: int
@@ -46,4 +53,5 @@ _OF_STATUS = {
     "Voided": Verdict.VOIDED,
     "Pending": Verdict.IN_TRANSFER,
     "Redeemed": Verdict.ALREADY_ADMITTED,
+    RETIRED: Verdict.HANDED_ON,
 }

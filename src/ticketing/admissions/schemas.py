@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from ticketing.accounts.schemas import ShortAccount
-from ticketing.kit import ids
+from ticketing.events.schemas import parse_section
 from ticketing.kit.forms import BadValue, Field, Form, Kind, text, texts
 from ticketing.tickets.schemas import ShortSection, Ticket
 
@@ -50,15 +50,6 @@ class Admission(msgspec.Struct):
     patron: ShortAccount
     section: ShortSection
     admitted: str
-
-
-def parse_section(uri: str) -> tuple[int, int] | None:
-    """The ids of event and section in `/events/E/sections/S`, or None."""
-    match uri.split("/"):
-        case ["", "events", event, "sections", section]:
-            event_id, section_id = ids.parse(event), ids.parse(section)
-            return (event_id, section_id) if event_id is not None and section_id is not None else None
-    return None
 
 
 def _sections() -> Kind:

@@ -126,7 +126,8 @@ class DemoEvent:
     """An event and what became of it.
 
     `days` from today it begins at `start` and ends at `end` of the same day, in local time. `sections` are name,
-    description, price and places; `orders` who took how many places of which section, all of them free.
+    description, price and places; `orders` who took how many places of which section, all of them free; `transfers`
+    who sent whom how many of which section, and whether they were claimed.
     """
 
     title: str
@@ -143,6 +144,7 @@ class DemoEvent:
     details: dict[str, Any] = field(default_factory=dict)
     early: float | None = None
     orders: list[tuple[str, str, int]] = field(default_factory=list)
+    transfers: list[tuple[str, str, str, int, bool]] = field(default_factory=list)
     admitted: bool = False
 
 
@@ -164,6 +166,11 @@ EVENTS = [
         ],
         details={"tags": ["jazz", "free", "sunset"], "featured": True},
         orders=[(CUSTOMER, "Lawn", 2), ("cleo", "Lawn", 4), ("dario", "Lawn", 1), ("grace", "Lawn", 3)],
+        transfers=[
+            ("cleo", CUSTOMER, "Lawn", 2, False),
+            (CUSTOMER, "hugo", "Lawn", 1, False),
+            ("grace", CUSTOMER, "Lawn", 1, True),
+        ],
     ),
     DemoEvent(
         title="Dawn of the Seven Premiere",

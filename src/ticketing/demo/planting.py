@@ -32,6 +32,8 @@ from ticketing.sessions.gate_keys import change_code
 from ticketing.sessions.integrations import create_integration
 from ticketing.settings import Settings
 from ticketing.submissions import actions as submissions
+from ticketing.transfers.actions import Sending, claim_transfer, initiate_transfer
+from ticketing.transfers.queries import find_transfer
 from ticketing.venues import actions as venues
 from ticketing.venues.schemas import VENUE
 
@@ -187,6 +189,7 @@ class _Planter:
         administrator = self.people[content.ADMINISTRATOR]
         await submissions.decide(self.db, event_id, administrator, approved=True, note="")
         await self._plant_orders(event, event_id, section_ids)
+        await self._plant_transfers(event, event_id, section_ids)
         if event.admitted:
             await self._let_in(event, event_id)
         if event.status == "Unlisted":
@@ -211,6 +214,14 @@ class _Planter:
         for outcome in await place_orders(self.db, wishes, terms, self.new_id):
             if not isinstance(outcome, Placement):
                 raise AssertionError(f"The demo's order for {event.title} was refused: {outcome.reason}.")
+
+    async def _plant_transfers(self, event: DemoEvent, event_id: int, section_ids: dict[str, int]) -> None:
+        for sender, recipient, section, quantity, claimed in event.transfers:
+            transfer_id, lines = self.new_id(), [(event_id, section_ids[section], quantity)]
+            sending = Sending(self.people[sender], self.people[recipient], lines)
+            await initiate_transfer(self.db, transfer_id, sending)
+            if claimed:
+                await claim_transfer(self.db, await find_transfer(self.db, str(transfer_id)), self.new_id)
 
     async def _let_in(self, event: DemoEvent, event_id: int) -> None:
         """Let in all but the last who ordered, and date what happened before and on the evening."""

@@ -6,6 +6,7 @@ from ticketing.kit.database import Connection
 from .errors import AlreadySubmitted, HasPaidTickets, HasSoldTickets
 from .holds import end_holds, lock_with_open_orders
 from .queries import RunEvent
+from .voiding import void_tickets
 
 # Sold and not given back; a ticket that cost something makes its item a paid one.
 _HAS_PAID = """
@@ -13,15 +14,10 @@ SELECT true FROM order_items item JOIN orders ON orders.id = item.order_id
  WHERE item.section_id = $1 AND item.price_cents > 0 AND item.returned_at IS NULL AND orders.status = 'Fulfilled'
  LIMIT 1"""
 
-_LOCK_TICKETS = "SELECT FROM tickets WHERE section_id = $1 AND status <> 'Voided' ORDER BY id FOR UPDATE"
-
-_VOID_TICKETS = """
-UPDATE tickets SET status = 'Voided', changed_at = clock() WHERE section_id = $1 AND status <> 'Voided'"""
-
 _RETURN_ITEMS = """
 UPDATE order_items item SET returned_at = clock() FROM orders
  WHERE item.section_id = $1 AND item.returned_at IS NULL AND orders.id = item.order_id AND orders.status = 'Fulfilled'
-RETURNING item.order_id"""
+RETURNING item.id, item.order_id"""
 
 _VOID_ORDERS = """
 UPDATE orders SET status = 'Voided'
@@ -38,21 +34,19 @@ async def remove_section(db: Connection, section_id: int, *, by_administrator: b
     if not by_administrator and await db.fetchval(_HAS_PAID, section_id):
         raise HasPaidTickets
     await end_holds(db, [section_id])
-    await db.execute(_LOCK_TICKETS, section_id)
-    await db.execute(_VOID_TICKETS, section_id)
     await give_back_items(db, section_id)
     await db.execute("UPDATE sections SET sold = 0, removed_at = clock() WHERE id = $1", section_id)
 
 
 async def give_back_items(db: Connection, section_id: int) -> None:
-    """Give back all that was ordered in a section; each item once.
+    """Give back all that was ordered in a section, each item once; its tickets are voided.
 
     A free order of which nothing is live any more is Voided. A paid one keeps its status until its money went back:
     what is owed are its items with `returned_at` set.
     """
-    orders = {row["order_id"] for row in await db.fetch(_RETURN_ITEMS, section_id)}
-    if orders:
-        await db.execute(_VOID_ORDERS, sorted(orders))
+    items = await db.fetch(_RETURN_ITEMS, section_id)
+    await db.execute(_VOID_ORDERS, sorted({item["order_id"] for item in items}))
+    await void_tickets(db, [item["id"] for item in items])
 
 
 async def remove_event(db: Connection, event: RunEvent) -> None:

@@ -1,21 +1,26 @@
 """Events, sections and prices on the wire."""
 
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 
 from ticketing.categories.queries import find_category
 from ticketing.categories.schemas import Category
 from ticketing.hosts.schemas import Host
+from ticketing.kit import ids
 from ticketing.kit.forms import (
+    BadValue,
     Field,
     Form,
+    Kind,
     amount,
     anything,
     boolean,
     choice,
     identifier,
     integer,
+    mapping,
     moment,
     text,
     texts,
@@ -137,3 +142,33 @@ PRICE = Form(
         Field("quantity", integer(1, MOST_PLACES, example=20), required=False, empty=None),
     ]
 )
+
+
+# Sections as other things name them
+
+
+def parse_section(uri: str) -> tuple[int, int] | None:
+    """The ids of event and section in `/events/E/sections/S`, or None."""
+    match uri.split("/"):
+        case ["", "events", event, "sections", section]:
+            event_id, section_id = ids.parse(event), ids.parse(section)
+            return (event_id, section_id) if event_id is not None and section_id is not None else None
+    return None
+
+
+def quantities(maximum: int, *, example: dict[str, int]) -> Kind:
+    """How many of each section, {full section URI: quantity}; parsed to triples of event, section and quantity."""
+    counts = mapping(maximum, example=example)
+
+    def parse(value: Any) -> tuple[tuple[int, int, int], ...]:
+        lines = []
+        for name, quantity in counts.parse(value).items():
+            named = parse_section(name)
+            if named is None:
+                raise BadValue
+            lines.append((*named, quantity))
+        if len({section for _, section, _ in lines}) < len(lines):
+            raise BadValue
+        return tuple(lines)
+
+    return replace(counts, parse=parse)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from ticketing.events.voiding import void_tickets
 from ticketing.kit.database import Connection
 
 # Of the items that are live: what was sold is for sale again, each counter under its section's lock.
@@ -17,19 +18,11 @@ UPDATE prices price SET used = price.used - given.quantity
   FROM (SELECT price_id, sum(quantity)::int AS quantity FROM returned WHERE price_id IS NOT NULL GROUP BY 1) given
  WHERE price.id = given.price_id"""
 
-_LOCK_TICKETS = """
-SELECT FROM tickets WHERE item_id = ANY($1::bigint[]) AND status <> 'Voided' ORDER BY id FOR UPDATE"""
-
-_VOID_TICKETS = """
-UPDATE tickets SET status = 'Voided', changed_at = clock()
- WHERE item_id = ANY($1::bigint[]) AND status <> 'Voided'"""
-
 
 async def return_items(db: Connection, item_ids: Sequence[int]) -> None:
     """End these items: their tickets are Voided wherever they are, their places for sale again; each once.
 
     Their sections are locked by the caller. A transfer that a ticket is part of ends here, too.
     """
-    await db.execute(_LOCK_TICKETS, item_ids)
-    await db.execute(_VOID_TICKETS, item_ids)
+    await void_tickets(db, item_ids)
     await db.execute(_RETURN, item_ids)

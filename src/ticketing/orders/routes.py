@@ -4,9 +4,9 @@ from typing import Any
 
 from ticketing.accounts.errors import AccountNotFound
 from ticketing.accounts.queries import account_for, find_account
-from ticketing.kit import ids
 from ticketing.kit.database import Connection
 from ticketing.kit.errors import InvalidValues, Refusal
+from ticketing.kit.forms import BadValue
 from ticketing.kit.operations import Call, Operations, Reply, created, done, private_file
 from ticketing.kit.paging import Page
 from ticketing.settings import Settings
@@ -75,23 +75,12 @@ def _lines(call: Call, body: dict[str, Any]) -> tuple[tuple[int, int, int], ...]
     """Event, section and quantity of each item. Raises Missing, InvalidValues."""
     ORDER.require(body)
     try:
-        items = ORDER.by_name["items"].kind.parse(body["items"])
-        lines = tuple((*_section(uri), quantity) for uri, quantity in items.items())
-    except ValueError:
+        lines: tuple[tuple[int, int, int], ...] = ORDER.by_name["items"].kind.parse(body["items"])
+    except BadValue:
         raise InvalidValues(["items"]) from None
-    most = call.the(Settings).tickets_per_order
-    if sum(line[2] for line in lines) > most or len({line[1] for line in lines}) < len(lines):
+    if sum(quantity for _, _, quantity in lines) > call.the(Settings).tickets_per_order:
         raise InvalidValues(["items"])
     return lines
-
-
-def _section(uri: str) -> tuple[int, int]:
-    """The event's and the section's id in `/events/E/sections/S`. Raises ValueError."""
-    empty, events, event, sections, section = uri.split("/")
-    event_id, section_id = ids.parse(event), ids.parse(section)
-    if (empty, events, sections) != ("", "events", "sections") or event_id is None or section_id is None:
-        raise ValueError(uri)
-    return event_id, section_id
 
 
 def _refusal(reason: Reason) -> Refusal:

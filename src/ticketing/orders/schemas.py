@@ -3,7 +3,8 @@
 import msgspec
 
 from ticketing.accounts.queries import ShortAccount
-from ticketing.kit.forms import Field, Form, mapping, text
+from ticketing.events.schemas import quantities
+from ticketing.kit.forms import Field, Form, text
 
 
 class Item(msgspec.Struct):
@@ -40,7 +41,7 @@ ORDER = Form(
     [
         Field(
             "items",
-            mapping(MOST_LINES, example={"/events/17325458293736/sections/17325458293999": 2}),
+            quantities(MOST_LINES, example={"/events/17325458293736/sections/17325458293999": 2}),
             description="full section URI: quantity; one order may span several events",
         ),
         Field(

@@ -52,6 +52,7 @@ MAY_CALL: dict[str, frozenset[Level]] = {
     "request_deletion": PEOPLE,
     "list_api_session": PEOPLE,
     "view_order_history": PEOPLE,
+    "view_transfer_history": PEOPLE,
     "view_event_itinerary": PEOPLE,
     "list_ticket_wallet": PEOPLE,
     "retrieve_ticket": PEOPLE,
@@ -104,6 +105,12 @@ MAY_CALL: dict[str, frozenset[Level]] = {
     "retrieve_order": PEOPLE,
     "cancel_order": PEOPLE,
     "print_order_tickets": PEOPLE,
+    # transfers
+    "initiate_transfer": PEOPLE,
+    "list_transfers": PEOPLE,
+    "retrieve_transfer": PEOPLE,
+    "cancel_transfer": PEOPLE,
+    "claim_transfer": PEOPLE,
     # regions, venues, categories, countries, submissions
     "list_regions": ANY,
     "add_region": ADMINISTRATORS,

@@ -25,10 +25,18 @@ COLUMNS = (
 )
 
 # Outer joins although each finds its row: what a query does not use of them (to count, say) is then not read at all.
-SOURCE = """tickets ticket
+_MENTIONED = """
     LEFT JOIN sections section ON section.id = ticket.section_id
     LEFT JOIN events event ON event.id = ticket.event_id
     LEFT JOIN accounts owner ON owner.id = ticket.owner_id"""
+SOURCE = f"tickets ticket{_MENTIONED}"
+
+# With the serials that tickets had before they changed hands: for who knew them they are Voided.
+SOURCE_WITH_RETIRED = f"""(
+    SELECT id, serial, status, issued_at, redeemed_at, changed_at, event_id, section_id, owner_id FROM tickets
+    UNION ALL
+    SELECT id, serial, 'Voided'::text, issued_at, NULL::timestamptz, retired_at, event_id, section_id, owner_id
+      FROM retired_serials) ticket{_MENTIONED}"""
 
 
 def build_ticket(row: Row) -> Ticket:
