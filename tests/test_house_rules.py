@@ -42,7 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "metrics": {"kit", "settings"},
     "pages": {"kit", "docs", "media", "tickets"},
     "jobs": EVERYTHING,
-    "worker": {"kit", "settings", "jobs", "metrics", "tickets"},
+    "worker": {"kit", "settings", "jobs", "metrics", "payments", "tickets"},
     "app": EVERYTHING,
     "serving": {"embedded", "kit", "migrations", "settings", "app"},
     "demo": EVERYTHING,

@@ -3,6 +3,7 @@
 from .accounts.jobs import jobs as accounts
 from .kit.jobs import Jobs
 from .orders.jobs import jobs as orders
+from .payments.jobs import jobs as payments
 from .sessions.jobs import jobs as sessions
 
-JOBS = Jobs("ticketing").include([accounts, orders, sessions])
+JOBS = Jobs("ticketing").include([accounts, orders, payments, sessions])

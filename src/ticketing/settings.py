@@ -11,6 +11,8 @@ from .kit.money import parse_bands
 
 PREFIX = "TICKETING_"
 MAY_BE_ZERO = ("tickets_per_customer", "metrics_port")
+PAYMENT_PROVIDERS = ("sandbox",)
+LONGEST_PAYMENT_SECONDS = 7
 
 
 class BadSetting(ValueError):
@@ -41,6 +43,10 @@ class Settings:
         "fee per ticket by its price, `up to:fee`; free tickets have none",
     )
     currency: str = _knob("USD", "currency of all prices, ISO 4217")
+    payment_provider: str = _knob("sandbox", "who takes the money: `sandbox` (test cards, moves none)")
+    payment_timeout_seconds: int = _knob(
+        5, "how long the provider is waited for before a payment is answered with 202; at most 7"
+    )
     rate_limits: str = _knob("on", "`off` for none")
     traffic_per_minute: int = _knob(6000, "requests a key may make per minute and worker")
     failures_per_minute: int = _knob(300, "refused requests of one address per minute and worker")
@@ -68,6 +74,10 @@ class Settings:
             raise BadSetting("TICKETING_SECRET is shorter than 32 characters.")
         if self.rate_limits not in ("on", "off"):
             raise BadSetting("TICKETING_RATE_LIMITS is neither `on` nor `off`.")
+        if self.payment_provider not in PAYMENT_PROVIDERS:
+            raise BadSetting(f"TICKETING_PAYMENT_PROVIDER is none of {', '.join(PAYMENT_PROVIDERS)}.")
+        if self.payment_timeout_seconds > LONGEST_PAYMENT_SECONDS:
+            raise BadSetting("TICKETING_PAYMENT_TIMEOUT_SECONDS is above 7: clients give up after ten.")
         if not _is_base64(self.maps_signing_secret):
             raise BadSetting("TICKETING_MAPS_SIGNING_SECRET is not base64.")
         try:
