@@ -70,6 +70,7 @@ async def test_ready(http: httpx.AsyncClient, working: None) -> None:
                 "database": {"ok": True},
                 "migrations": {"ok": True, "revision": newest()},
                 "jobs": {"ok": True, "lagSeconds": 0.0, "dead": 0},
+                "mail": {"ok": True, "waiting": 0, "oldestUnsentSeconds": 0.0},
             },
         },
     )

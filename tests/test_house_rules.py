@@ -29,6 +29,7 @@ DOMAIN = [
     {"orders"},
     {"payments"},
     {"transfers", "admissions"},
+    {"mail"},
 ]
 EVERYTHING = {"*"}
 MAY_IMPORT: dict[str, set[str]] = {
@@ -42,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "metrics": {"kit", "settings"},
     "pages": {"kit", "docs", "media", "tickets"},
     "jobs": EVERYTHING,
-    "worker": {"kit", "settings", "jobs", "metrics", "payments", "tickets"},
+    "worker": {"kit", "settings", "jobs", "mail", "metrics", "tickets"},
     "app": EVERYTHING,
     "serving": {"embedded", "kit", "migrations", "settings", "app"},
     "demo": EVERYTHING,

@@ -16,12 +16,14 @@ from starlette.routing import BaseRoute, Route
 
 from .kit.database import Connection, Database
 from .kit.jobs import QueueState, queue_state
+from .kit.letters import Unsent, unsent_letters
 from .kit.operations import Services
 from .migrations import newest
 
 ANSWER_SECONDS = 1.0
 REMEMBERED_SECONDS = 1.0  # anybody may ask, as often as he likes
 LATE_SECONDS = 120  # a job that waits longer is late
+LATE_MAIL_SECONDS = 600  # a letter that waits longer is late
 QUIET_SECONDS = 180  # something recurs every 30 s: no worker lives
 
 
@@ -114,7 +116,7 @@ async def _read(db: Connection) -> Report:
     if revision > wanted:
         # In a rolling upgrade the first new process migrates; the old ones serve until they are replaced.
         migrations["reason"] = f"The database is at {revision}, this version is made for {wanted}."
-    return Report(True, checks | {"jobs": judge(await queue_state(db))})
+    return Report(True, checks | {"jobs": judge(await queue_state(db)), "mail": judge_mail(await unsent_letters(db))})
 
 
 def judge(queue: QueueState) -> dict[str, Any]:
@@ -134,3 +136,13 @@ def judge(queue: QueueState) -> dict[str, Any]:
         "quietSeconds": None if quiet is None else round(quiet, 1),
     }
     return jobs | {"reason": " ".join(faults)} if faults else jobs
+
+
+def judge_mail(unsent: Unsent) -> dict[str, Any]:
+    """Whether the mail goes out, and if not, since when."""
+    mail: dict[str, Any] = {
+        "ok": unsent.oldest_seconds <= LATE_MAIL_SECONDS,
+        "waiting": unsent.waiting,
+        "oldestUnsentSeconds": round(unsent.oldest_seconds, 1),
+    }
+    return mail if mail["ok"] else mail | {"reason": "Mail waits too long: is the mail server away?"}

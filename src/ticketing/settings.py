@@ -2,8 +2,10 @@
 
 import base64
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,9 @@ from .kit.money import parse_bands
 
 PREFIX = "TICKETING_"
 MAY_BE_ZERO = ("tickets_per_customer", "metrics_port")
-PAYMENT_PROVIDERS = ("sandbox",)
-LONGEST_PAYMENT_SECONDS = 7
+
+_ADDRESS = re.compile(r"[!-?A-~]+@[A-Za-z0-9.-]+")  # what every mail server takes
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
 class BadSetting(ValueError):
@@ -43,10 +46,6 @@ class Settings:
         "fee per ticket by its price, `up to:fee`; free tickets have none",
     )
     currency: str = _knob("USD", "currency of all prices, ISO 4217")
-    payment_provider: str = _knob("sandbox", "who takes the money: `sandbox` (test cards, moves none)")
-    payment_timeout_seconds: int = _knob(
-        5, "how long the provider is waited for before a payment is answered with 202; at most 7"
-    )
     rate_limits: str = _knob("on", "`off` for none")
     traffic_per_minute: int = _knob(6000, "requests a key may make per minute and worker")
     failures_per_minute: int = _knob(300, "refused requests of one address per minute and worker")
@@ -64,6 +63,23 @@ class Settings:
     media_url: str = _knob("", "where images are served, absolute; unset: `/media` of the host that was asked")
     maps_key: str = _knob("", "Google Maps key for venue maps", secret=True)
     maps_signing_secret: str = _knob("", "signing secret that belongs to the key (base64)", secret=True)
+    platform_name: str = _knob("TickeTing", "what the platform calls itself in mail")
+    mail: str = _knob(
+        "",
+        "how mail leaves: `smtp`, `folder` (as `.eml` files), or `none`; unset: `smtp` when a mail host is set, else"
+        " `folder`",
+    )
+    mail_from: str = _knob("", "sender's address, `tickets@example.com` or `TickeTing <tickets@example.com>`")
+    mail_host: str = _knob("", "mail server that takes our mail")
+    mail_port: int = _knob(587, "its port")
+    mail_security: str = _knob("starttls", "`starttls`, `tls` (from the first byte, usually port 465), or `none`")
+    mail_user: str = _knob("", "user at the mail server; empty: no login")
+    mail_password: str = _knob("", "password at the mail server", secret=True)
+    mail_ca_file: str = _knob("", "certificates (PEM) to trust at the mail server beside the system's")
+    mail_folder: str = _knob("", "where `folder` writes; unset: `mail` in the data folder")
+    dev_pages: str = _knob(
+        "off", "`on`: browsers on this machine see the mail of `folder` at `/dev/mail`; never for real"
+    )
     pool_size: int = _knob(12, "database connections per worker")
     metrics_port: int = _knob(0, "port on which Prometheus finds `/metrics`; 0: nothing is counted")
     metrics_host: str = _knob("127.0.0.1", "address of that port; whoever reaches it may read it")
@@ -74,10 +90,6 @@ class Settings:
             raise BadSetting("TICKETING_SECRET is shorter than 32 characters.")
         if self.rate_limits not in ("on", "off"):
             raise BadSetting("TICKETING_RATE_LIMITS is neither `on` nor `off`.")
-        if self.payment_provider not in PAYMENT_PROVIDERS:
-            raise BadSetting(f"TICKETING_PAYMENT_PROVIDER is none of {', '.join(PAYMENT_PROVIDERS)}.")
-        if self.payment_timeout_seconds > LONGEST_PAYMENT_SECONDS:
-            raise BadSetting("TICKETING_PAYMENT_TIMEOUT_SECONDS is above 7: clients give up after ten.")
         if not _is_base64(self.maps_signing_secret):
             raise BadSetting("TICKETING_MAPS_SIGNING_SECRET is not base64.")
         try:
@@ -86,10 +98,46 @@ class Settings:
             raise BadSetting(f"TICKETING_FEES: {error}") from None
         if self.log_format not in ("auto", "json", "pretty"):
             raise BadSetting("TICKETING_LOG_FORMAT is none of `auto`, `json`, `pretty`.")
+        if self.dev_pages not in ("on", "off"):
+            raise BadSetting("TICKETING_DEV_PAGES is neither `on` nor `off`.")
+        self._ensure_mail()
         for one in fields(self):
             value = getattr(self, one.name)
             if isinstance(value, int) and value < (0 if one.name in MAY_BE_ZERO else 1):
                 raise BadSetting(f"{variable(one.name)} is too small: {value}.")
+
+    def _ensure_mail(self) -> None:
+        if self.mail not in ("", "smtp", "folder", "none"):
+            raise BadSetting("TICKETING_MAIL is none of `smtp`, `folder`, `none`.")
+        if self.mail_security not in ("starttls", "tls", "none"):
+            raise BadSetting("TICKETING_MAIL_SECURITY is none of `starttls`, `tls`, `none`.")
+        if self.mail_from and not _ADDRESS.fullmatch(self.mail_address):
+            raise BadSetting("TICKETING_MAIL_FROM is no e-mail address.")
+        if self.mail_transport != "smtp":
+            return
+        if not self.mail_host or not self.mail_from:
+            raise BadSetting("Mail by SMTP needs TICKETING_MAIL_HOST and TICKETING_MAIL_FROM.")
+        if self.mail_security == "none" and self.mail_password and self.mail_host not in _THIS_MACHINE:
+            raise BadSetting("TICKETING_MAIL_SECURITY is `none`: the mail password would travel in the clear.")
+
+    @property
+    def mail_transport(self) -> str:
+        """`smtp`, `folder` or `none`, with the default made out."""
+        if self.mail in ("smtp", "none"):
+            return self.mail
+        if self.mail_host and not self.mail:
+            return "smtp"
+        return "folder" if self.mail_folder else "none"
+
+    @property
+    def mail_address(self) -> str:
+        """The sender's bare address."""
+        return parseaddr(self.mail_from)[1] or "tickets@localhost"
+
+    @property
+    def mail_domain(self) -> str:
+        """What stands behind the @ of the sender."""
+        return self.mail_address.rsplit("@", 1)[1]
 
 
 def _is_base64(text: str) -> bool:

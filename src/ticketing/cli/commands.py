@@ -78,13 +78,13 @@ TickeTing answers at {url}/v3 (documentation: {url}/docs). Ctrl-C stops it.
   customer       {world.CUSTOMER:<10} password  {world.PASSWORD}
   public key     {world.PUBLIC_KEY}
   gate code      {world.GATE_CODE} ({world.OPEN_EVENT})
+  mail           {url}/dev/mail
 """
         )
         answers.file.flush()
 
-    options = Options(
-        host, port, data_dir or default_data_dir() / "demo", workers or _cores(), {"TICKETING_CORS_ORIGINS": LOCALHOST}
-    )
+    defaults = {"TICKETING_CORS_ORIGINS": LOCALHOST, "TICKETING_DEV_PAGES": "on"}
+    options = Options(host, port, data_dir or default_data_dir() / "demo", workers or _cores(), defaults)
     with faults_explained():
         asyncio.run(serve_until_stopped(options, progress=progress, ready=ready, prepare=prepare))
 

@@ -6,6 +6,7 @@ import msgspec
 
 from ticketing.kit.database import Connection
 from ticketing.kit.errors import Taken
+from ticketing.kit.letters import Letter, post
 from ticketing.kit.vault import Vault
 from ticketing.sessions.gate_keys import issue_token
 
@@ -18,13 +19,19 @@ INSERT INTO events (id, host_id, category_id, subcategory, venue_id, timezone, t
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'Draft', $10,
         $11, $12, $13, instant($12, $6), instant($13, $6), $14, $15::text::jsonb, clock())"""
 
+# What holders of tickets must hear of: another time or place of something that still lies ahead.
 _UPDATE = """
+WITH before AS (SELECT venue_id, start_text, end_text FROM events WHERE id = $1)
 UPDATE events SET category_id = $2, subcategory = $3, venue_id = $4, timezone = $5, type = $6, title = $7,
        description = $8, public = $9, featured = coalesce($10, featured),
-       start_text = coalesce($11, start_text), end_text = coalesce($12, end_text),
-       starts_at = instant(coalesce($11, start_text), $5), ends_at = instant(coalesce($12, end_text), $5),
+       start_text = coalesce($11, before.start_text), end_text = coalesce($12, before.end_text),
+       starts_at = instant(coalesce($11, before.start_text), $5), ends_at = instant(coalesce($12, before.end_text), $5),
        disclaimer = coalesce($13, disclaimer), tags = coalesce($14::text::jsonb, tags)
- WHERE id = $1"""
+  FROM before WHERE id = $1
+RETURNING before.venue_id, before.start_text, before.end_text,
+          (before.venue_id, before.start_text, before.end_text)
+              <> (events.venue_id, events.start_text, events.end_text)
+          AND events.status <> 'Cancelled' AND coalesce(events.ends_at > clock(), true) AS is_news"""
 
 
 async def ensure_title_free(db: Connection, title: str | None, *, but: int | None = None) -> None:
@@ -86,7 +93,7 @@ async def register_event(db: Connection, vault: Vault, event_id: int, token_id: 
 async def update_event(db: Connection, event: RunEvent, values: dict[str, Any]) -> None:
     """Replace what is given; the rest keeps its value. In another zone all local times are other instants."""
     zone = values["venue"].timezone
-    await db.execute(
+    before = await db.fetchrow(
         _UPDATE,
         event.id,
         values["category"].id,
@@ -105,6 +112,14 @@ async def update_event(db: Connection, event: RunEvent, values: dict[str, Any]) 
     )
     if zone != event.timezone:
         await _move_sales(db, event.id, zone)
+    if before is not None and before["is_news"]:
+        about = {
+            "event": event.id,
+            "start": before["start_text"],
+            "end": before["end_text"],
+            "venue": before["venue_id"],
+        }
+        await post(db, [Letter("event_changed", about=about)])
 
 
 async def _move_sales(db: Connection, event_id: int, zone: str) -> None:

@@ -151,3 +151,24 @@ async def erase_letters(db: Connection, account_id: int) -> None:
     What waits is not sent any more.
     """
     await db.execute("DELETE FROM mails WHERE account_id = $1", account_id)
+
+
+@dataclass(frozen=True)
+class Unsent:
+    """What waits to be sent: how many letters (a thousand or more counted as a thousand), the oldest since when."""
+
+    waiting: int
+    oldest_seconds: float
+
+
+_UNSENT = """
+SELECT (SELECT count(*)::int FROM (SELECT FROM mails WHERE status = 'Waiting' LIMIT 1000) AS found) AS waiting,
+       (SELECT greatest(extract(epoch FROM clock() - posted_at), 0)::float8
+          FROM mails WHERE status = 'Waiting' ORDER BY id LIMIT 1) AS oldest"""
+
+
+async def unsent_letters(db: Connection) -> Unsent:
+    """How the post stands."""
+    row = await db.fetchrow(_UNSENT)
+    assert row is not None  # noqa: S101 - for the type checker: the statement always has one row
+    return Unsent(row["waiting"], row["oldest"] or 0.0)

@@ -14,11 +14,12 @@ import msgspec
 
 from ticketing.accounts.locks import lock_accounts
 from ticketing.accounts.queries import ShortAccount, build_short_account, short_columns
-from ticketing.events.holds import LOCK_SECTIONS, expire_due
 from ticketing.kit.database import Connection, Row
+from ticketing.kit.letters import Letter, post
 
 from . import rules
 from .fulfilling import TICKET_COLUMNS, columns, ticket_rows
+from .holds import LOCK_SECTIONS, expire_due
 from .rules import Granted, Limits, PriceState, Refused, SectionState, Usage, Wish
 
 # After the lock: whoever was deleted meanwhile orders nothing, and two processes cannot both see room for one more.
@@ -133,7 +134,13 @@ async def place_orders(
     placements = [outcome for outcome in outcomes if isinstance(outcome, Placement)]
     if placements:
         await _write(db, placements, now, terms.currency, new_id)
+        await post(db, [_tickets_letter(placement) for placement in placements if placement.granted.is_free])
     return outcomes
+
+
+def _tickets_letter(placement: Placement) -> Letter:
+    wish = placement.granted.wish
+    return Letter("order_fulfilled", account=wish.customer_id, about={"order": wish.order_id})
 
 
 async def lock_sections(db: Connection, ids: set[int]) -> tuple[datetime, dict[int, SectionState]]:

@@ -111,7 +111,7 @@ async def _stop(children: list[Child]) -> None:
 
 
 def complete(settings: Settings, dsn: str, data_dir: Path) -> Settings:
-    """The settings with the database that was found, and the secret of the data folder when none is set.
+    """The settings with the database that was found, and the secret and mail of the data folder when none are set.
 
     Raises EmbeddedError when the folder cannot be read or written.
     """
@@ -120,12 +120,17 @@ def complete(settings: Settings, dsn: str, data_dir: Path) -> Settings:
         with file_errors_explained(data_dir):
             data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             secret = ensure_secret(data_dir / "secret")
-    return dataclasses.replace(settings, database_url=dsn, secret=secret)
+    mail_folder = settings.mail_folder or str(data_dir.absolute() / "mail")
+    return dataclasses.replace(settings, database_url=dsn, secret=secret, mail_folder=mail_folder)
 
 
 def _environment(options: Options, settings: Settings) -> dict[str, str]:
     defaults = {name: value for name, value in options.defaults.items() if name not in os.environ}
-    return defaults | {"DATABASE_URL": settings.database_url, "TICKETING_SECRET": settings.secret}
+    return defaults | {
+        "DATABASE_URL": settings.database_url,
+        "TICKETING_SECRET": settings.secret,
+        "TICKETING_MAIL_FOLDER": settings.mail_folder,
+    }
 
 
 @contextlib.asynccontextmanager

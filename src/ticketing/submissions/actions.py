@@ -4,6 +4,7 @@ from ticketing.events.errors import AlreadySubmitted
 from ticketing.events.queries import RunEvent
 from ticketing.kit.database import Connection
 from ticketing.kit.errors import NotFound
+from ticketing.kit.letters import Letter, post
 
 from .rules import submitted_event
 
@@ -37,9 +38,9 @@ async def lock_submission(db: Connection, segment: str) -> int:
 
 async def decide(db: Connection, event_id: int, account_id: int, *, approved: bool, note: str) -> None:
     """Approve what was submitted, which lists it, or hand it back as a draft."""
-    await db.execute(
+    submission_id = await db.fetchval(
         "UPDATE submissions SET status = $2, decided_by = $3, decided_at = clock(), decision_note = $4"
-        " WHERE event_id = $1 AND status = 'Pending'",
+        " WHERE event_id = $1 AND status = 'Pending' RETURNING id",
         event_id,
         "Approved" if approved else "Rejected",
         account_id,
@@ -51,3 +52,4 @@ async def decide(db: Connection, event_id: int, account_id: int, *, approved: bo
         )
     else:
         await db.execute("UPDATE events SET status = 'Draft' WHERE id = $1", event_id)
+    await post(db, [Letter("submission_decided", about={"submission": submission_id})])

@@ -1,0 +1,116 @@
+"""From a letter to a message: who gets it, what it says, and its headers."""
+
+from collections.abc import Sequence
+from datetime import UTC
+from email.message import EmailMessage
+from email.utils import format_datetime, formataddr, parseaddr
+
+import structlog
+
+from ticketing.kit.database import Connection, Database
+from ticketing.kit.letters import unseal
+from ticketing.kit.operations import Services
+from ticketing.kit.vault import Vault
+from ticketing.settings import Settings
+from ticketing.tickets.press import PrintingFailed
+from ticketing.tickets.printing import order_ics, order_pdf
+
+from . import event_letters, order_letters, people_letters, transfer_letters
+from .content import Attachment, Compose, Content, Desk, Person
+from .outbox import Mail
+from .rendering import Renderer
+from .transports import Parcel
+
+PRINTING_TRIES = 3
+
+log = structlog.get_logger()
+
+COMPOSERS: dict[str, Compose] = {
+    **people_letters.COMPOSERS,
+    **order_letters.COMPOSERS,
+    **transfer_letters.COMPOSERS,
+    **event_letters.COMPOSERS,
+}
+
+_PERSON = """
+SELECT id, number, email, username, first_name FROM accounts
+ WHERE id = $1 AND removed_at IS NULL AND NOT integration"""
+
+
+class Composer:
+    """Writes letters, from what the database says at the time; `services` must hold a Press."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._settings = services.the(Settings)
+        self._renderer = Renderer(self._settings.platform_name)
+
+    async def compose(self, mail: Mail) -> Parcel | None:
+        """The message of a letter; None when there is nobody to send it to any more, or nothing to say.
+
+        Raises Busy, PrintingFailed.
+        """
+        secrets = unseal(self._services.the(Vault), mail.sealed)
+        async with self._services.the(Database).reading() as db:
+            person = await _find_person(db, mail)
+            recipient = secrets.get("email") or (person.email if person else "")
+            if person is None or not recipient:
+                return None
+            content = await COMPOSERS[mail.letter](Desk(db, person, mail.about, secrets, mail.posted_at))
+        if content is None:
+            return None
+        attachments = await self._print(mail, content.tickets_of) if content.tickets_of else []
+        message = self._message(mail, _ascii_domain(recipient), person, content, attachments)
+        return Parcel(f"{mail.id:012d}-{mail.message_id.hex}", self._settings.mail_address, message["To"], message)
+
+    async def _print(self, mail: Mail, order_id: int) -> list[Attachment]:
+        """The tickets of the order, as a PDF and for the calendar; without the PDF rather than never."""
+        attachments = []
+        try:
+            if pdf := await order_pdf(self._services, order_id):
+                attachments.append(Attachment("tickets.pdf", "application/pdf", pdf))
+        except PrintingFailed:
+            if mail.tries < PRINTING_TRIES:
+                raise
+            log.error("mail.not_printed", mail=mail.id, letter=mail.letter)
+        if attachments and (calendar := await order_ics(self._services, order_id)):
+            attachments.append(Attachment("events.ics", "text/calendar", calendar))
+        return attachments
+
+    def _message(
+        self, mail: Mail, recipient: str, person: Person, content: Content, attachments: Sequence[Attachment]
+    ) -> EmailMessage:
+        rendered = self._renderer.render(mail.letter, person, content, attached=bool(attachments))
+        message = EmailMessage()
+        message["Subject"] = rendered.subject
+        message["From"] = self._sender()
+        message["To"] = recipient
+        message["Date"] = format_datetime(mail.posted_at.astimezone(UTC))
+        message["Message-ID"] = f"<{mail.message_id.hex}@{self._settings.mail_domain}>"
+        # So that no holiday responder answers us.
+        message["Auto-Submitted"] = "auto-generated"
+        message["X-Auto-Response-Suppress"] = "All"
+        message["X-Ticketing-Letter"] = mail.letter
+        message.set_content(rendered.text)
+        message.add_alternative(rendered.html, subtype="html")
+        for one in attachments:
+            kind, _, subtype = one.content_type.partition("/")
+            message.add_attachment(one.body, maintype=kind, subtype=subtype, filename=one.name)
+        return message
+
+    def _sender(self) -> str:
+        name, _address = parseaddr(self._settings.mail_from)
+        return formataddr((name or self._settings.platform_name, self._settings.mail_address))
+
+
+async def _find_person(db: Connection, mail: Mail) -> Person | None:
+    row = await db.fetchrow(_PERSON, mail.account_id)
+    return Person(row["id"], row["number"], row["email"], row["username"], row["first_name"]) if row else None
+
+
+def _ascii_domain(address: str) -> str:
+    """The address with its domain as DNS knows it."""
+    local, _, domain = address.rpartition("@")
+    if domain.isascii():
+        return address
+    return f"{local}@{domain.encode('idna').decode()}"

@@ -1,0 +1,27 @@
+"""What recurs around mail."""
+
+from ticketing.kit.database import Database
+from ticketing.kit.jobs import Jobs
+from ticketing.kit.operations import Services
+
+from .outbox import FORGOTTEN_AT_ONCE, forget_old
+from .postman import Postman
+
+jobs = Jobs("mail")
+
+
+# The limit is beyond what a round can take (a full batch that a slow server takes its time for), so that it never
+# ends in the middle of handing a letter over.
+@jobs.every(2, limit_seconds=1200)
+async def send_mail(services: Services) -> None:
+    """Send what waits."""
+    await services.the(Postman).make_round()
+
+
+@jobs.every(3600)
+async def forget_mail(services: Services) -> None:
+    """Drop what was sent long ago."""
+    for _batch in range(100):
+        async with services.the(Database).reading() as db:
+            if await forget_old(db) < FORGOTTEN_AT_ONCE:
+                return

@@ -1,0 +1,136 @@
+"""The table of letters, as the worker works it off.
+
+Any number of workers may: a letter is claimed by moving its `due_at` beyond the time its sending can take, so one
+whose worker died in between comes up again. It is then sent a second time at worst, under the same Message-ID.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from ticketing.kit.database import Connection, Row
+
+LEASE_SECONDS = 900.0
+KEPT_DAYS = 90
+FORGOTTEN_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A letter that waits: to the account, or (None) to all whom it concerns."""
+
+    id: int
+    message_id: UUID
+    letter: str
+    account_id: int | None
+    about: dict[str, Any]
+    sealed: bytes | None
+    posted_at: datetime
+    tries: int
+    too_late: bool
+
+
+_COLUMNS = """mails.id, mails.message_id, mails.letter, mails.account_id, mails.about, mails.sealed, mails.posted_at,
+ mails.tries"""
+
+# What is sealed is a code, for which somebody waits; what is told to a crowd comes last.
+_CLAIM = f"""
+WITH due AS (
+    SELECT id FROM mails
+     WHERE status = 'Waiting' AND due_at <= (SELECT clock()) AND account_id IS NOT NULL
+     ORDER BY (sealed IS NULL), bulk, due_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+UPDATE mails SET due_at = clock() + make_interval(secs => $2), tries = tries + 1
+  FROM due WHERE mails.id = due.id
+RETURNING {_COLUMNS}, mails.posted_at < clock() - make_interval(secs => $3) AS too_late"""
+
+
+async def claim(db: Connection, most: int, too_late_seconds: float) -> list[Mail]:
+    """Letters that are due, at most so many; nobody else gets them for LEASE_SECONDS."""
+    rows = await db.fetch(_CLAIM, most, LEASE_SECONDS, too_late_seconds)
+    return sorted((_mail(row, row["too_late"]) for row in rows), key=lambda mail: mail.id)
+
+
+async def put_back(db: Connection, mail_ids: Sequence[int]) -> None:
+    """Let claimed letters wait on as if they had not been claimed."""
+    await db.execute(
+        "UPDATE mails SET due_at = clock(), tries = tries - 1 WHERE id = ANY($1::bigint[]) AND status = 'Waiting'",
+        mail_ids,
+    )
+
+
+async def put_off(db: Connection, mail_id: int, seconds: float, code: int | None) -> None:
+    """Try a claimed letter again after so many seconds; `code` is what the mail server said."""
+    await db.execute(
+        "UPDATE mails SET due_at = clock() + make_interval(secs => $2), code = $3 WHERE id = $1 AND status = 'Waiting'",
+        mail_id,
+        float(seconds),
+        code,
+    )
+
+
+async def finish(db: Connection, mail_id: int, status: str, code: int | None = None) -> None:
+    """Note what became of a letter: Sent, Dropped (nobody to send it to, or nothing to say), or Refused."""
+    await db.execute(
+        "UPDATE mails SET status = $2, code = $3, done_at = clock(), sealed = NULL"
+        " WHERE id = $1 AND status = 'Waiting'",
+        mail_id,
+        status,
+        code,
+    )
+
+
+async def forget_old(db: Connection) -> int:
+    """Drop some of what was done with long ago; how many it were."""
+    status: str = await db.execute(
+        "DELETE FROM mails WHERE id IN (SELECT id FROM mails WHERE done_at < clock() - make_interval(days => $1)"
+        " ORDER BY id LIMIT $2)",
+        KEPT_DAYS,
+        FORGOTTEN_AT_ONCE,
+    )
+    return int(status.rsplit(" ", 1)[1])
+
+
+# --- letters to all whom they concern
+
+_LOCK_DISTRIBUTION = f"""
+SELECT {_COLUMNS}, mails.reached, false AS too_late FROM mails
+ WHERE status = 'Waiting' AND due_at <= (SELECT clock()) AND account_id IS NULL
+ ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED"""
+
+_WRITE_OUT = """
+INSERT INTO mails (letter, account_id, about, sealed, bulk, posted_at, due_at)
+SELECT letter, account, about, sealed, $3, posted_at, clock()
+  FROM mails, unnest($2::bigint[]) AS account WHERE mails.id = $1"""
+
+
+async def lock_distribution(db: Connection) -> tuple[Mail, int] | None:
+    """A letter to all, locked, and the account up to which it was written out; None when no such letter is due."""
+    row = await db.fetchrow(_LOCK_DISTRIBUTION)
+    return (_mail(row, too_late=False), row["reached"]) if row else None
+
+
+async def write_out(db: Connection, mail: Mail, accounts: Sequence[int], *, bulk: bool, last: bool) -> None:
+    """Write a locked letter out to some of its recipients, which are sorted; `last`: there are no others."""
+    await db.execute(_WRITE_OUT, mail.id, accounts, bulk)
+    if last:
+        await finish(db, mail.id, "Distributed")
+    else:
+        await db.execute("UPDATE mails SET reached = $2 WHERE id = $1", mail.id, accounts[-1])
+
+
+def _mail(row: Row, too_late: bool) -> Mail:
+    return Mail(
+        id=row["id"],
+        message_id=row["message_id"],
+        letter=row["letter"],
+        account_id=row["account_id"],
+        about=msgspec.json.decode(row["about"]),
+        sealed=row["sealed"],
+        posted_at=row["posted_at"],
+        tries=row["tries"],
+        too_late=too_late,
+    )

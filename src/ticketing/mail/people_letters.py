@@ -1,0 +1,41 @@
+"""Letters about somebody's own account."""
+
+from collections.abc import Sequence
+
+from .content import Compose, Content, Desk
+from .rendering import one_line, person_name
+
+_WHO = "SELECT number, username, first_name, last_name, email FROM accounts WHERE id = $1"
+
+
+async def _plain(_desk: Desk) -> Content:
+    return Content()
+
+
+async def _with_code(desk: Desk) -> Content:
+    """`code` as it is typed, in two halves as it is read."""
+    code = desk.secrets["code"]
+    return Content({"code": code, "halves": (code[: len(code) // 2], code[len(code) // 2 :])})
+
+
+async def _with_reason(desk: Desk) -> Content:
+    return Content({"reason": desk.secrets.get("reason", "")})
+
+
+async def _deletion_requested(desk: Desk) -> Content | None:
+    row = await desk.db.fetchrow(_WHO, desk.about["account"])
+    if row is None:
+        return None
+    who = person_name(row["first_name"], row["last_name"]) or one_line(row["username"])
+    return Content({"number": row["number"], "who": who, "reason": desk.secrets.get("reason", "")})
+
+
+_PLAIN: Sequence[str] = ("welcome", "password_changed", "codes_exhausted", "email_changed")
+
+COMPOSERS: dict[str, Compose] = {
+    **dict.fromkeys(_PLAIN, _plain),
+    "verification": _with_code,
+    "reset": _with_code,
+    "deactivated": _with_reason,
+    "deletion_requested": _deletion_requested,
+}
