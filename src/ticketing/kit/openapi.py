@@ -207,6 +207,8 @@ def _errors(operation: Operation) -> dict[str, Any]:
         bodies[400] |= {"invalid": InvalidValues(names[:1]).body(), "malformed": _both(MALFORMED)}
         bodies[413] = {"too large": _both(MALFORMED)}
     if operation.method == "POST":
+        bodies.setdefault(400, {})["idempotency key"] = InvalidValues(["Idempotency-Key"]).body()
+        bodies[413] = {"too large": _both(MALFORMED)}
         bodies.setdefault(409, {})["still running"] = _both(
             "A request with this idempotency key is still being processed."
         )

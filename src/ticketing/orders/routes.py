@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ticketing.accounts.errors import AccountNotFound
+from ticketing.accounts.errors import AccountNotFound, NotYourAccount
 from ticketing.accounts.queries import account_for, find_account
 from ticketing.kit.database import Connection
 from ticketing.kit.errors import InvalidValues, Refusal
@@ -37,7 +37,7 @@ operations = Operations("Placing an Order")
     status=201,
     form=ORDER,
     retried=False,
-    errors=[NotForThisAccount, NotPlaced, LimitReached],
+    errors=[AccountNotFound, NotForThisAccount, NotPlaced, LimitReached],
 )
 async def place_order(call: Call) -> Reply:
     """Place a new order.
@@ -163,7 +163,13 @@ async def cancel_order(call: Call) -> Reply:
     return done("The order was cancelled.")
 
 
-@operations("GET /accounts/{number}/orders", answers=Page[Order], listing=queries.ORDER_HISTORY, tag="Account Activity")
+@operations(
+    "GET /accounts/{number}/orders",
+    answers=Page[Order],
+    listing=queries.ORDER_HISTORY,
+    tag="Account Activity",
+    errors=[AccountNotFound, NotYourAccount],
+)
 async def view_order_history(call: Call) -> Reply:
     """View order history.
 

@@ -1,6 +1,6 @@
 """Tickets over HTTP: the wallet, the itinerary."""
 
-from ticketing.accounts.errors import NotYourAccount
+from ticketing.accounts.errors import AccountNotFound, NotYourAccount
 from ticketing.accounts.queries import account_for
 from ticketing.events.presenting import build_event, presentation
 from ticketing.events.schemas import Event
@@ -13,7 +13,12 @@ from .schemas import Ticket
 operations = Operations("Account Activity")
 
 
-@operations("GET /accounts/{number}/tickets", answers=Page[Ticket], listing=queries.WALLET, errors=[NotYourAccount])
+@operations(
+    "GET /accounts/{number}/tickets",
+    answers=Page[Ticket],
+    listing=queries.WALLET,
+    errors=[AccountNotFound, NotYourAccount],
+)
 async def list_ticket_wallet(call: Call) -> Reply:
     """Retrieve ticket wallet.
 
@@ -24,7 +29,12 @@ async def list_ticket_wallet(call: Call) -> Reply:
         return Reply(await queries.WALLET.page(db, call.query, where="ticket.owner_id = $1", values=[account]))
 
 
-@operations("GET /accounts/{number}/events", answers=Page[Event], listing=queries.ITINERARY, errors=[NotYourAccount])
+@operations(
+    "GET /accounts/{number}/events",
+    answers=Page[Event],
+    listing=queries.ITINERARY,
+    errors=[AccountNotFound, NotYourAccount],
+)
 async def view_event_itinerary(call: Call) -> Reply:
     """Retrieve event itinerary.
 
