@@ -31,7 +31,8 @@ log = structlog.get_logger()
 COLUMNS = """
 payment.id, payment.order_id, payment.provider, payment.reference, payment.amount_cents, payment.currency,
 payment.status, payment.code, payment.kept, payment.action::text AS action, payment.opened_at, payment.held_until,
-payment.deadline_at, payment.closed_at"""
+payment.deadline_at, payment.closed_at,
+(SELECT number FROM orders WHERE orders.id = payment.order_id) AS order_number"""
 
 _OPEN = f"""
 INSERT INTO payments AS payment (id, order_id, provider, amount_cents, currency, request_digest, opened_at, held_until,
@@ -57,6 +58,7 @@ class Attempt:
 
     id: int
     order_id: int
+    order_number: str
     provider: str
     reference: str
     amount_cents: int
@@ -76,7 +78,7 @@ class Attempt:
 
     def charge(self) -> Charge:
         """What the provider is told about it."""
-        return Charge(self.key, self.reference, self.amount_cents, self.currency)
+        return Charge(self.key, self.reference, self.amount_cents, self.currency, self.order_number)
 
 
 def build_attempt(row: Row) -> Attempt:
@@ -84,6 +86,7 @@ def build_attempt(row: Row) -> Attempt:
     return Attempt(
         id=row["id"],
         order_id=row["order_id"],
+        order_number=row["order_number"],
         provider=row["provider"],
         reference=row["reference"],
         amount_cents=row["amount_cents"],

@@ -60,12 +60,16 @@ class Payer:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """An attempt to take money: our key, what the provider calls it ("": not known), the amount in minor units."""
+    """An attempt to take money: our key, what the provider calls it ("": not known), the amount in minor units.
+
+    `order` is the order's number, by which people find the charge at the provider.
+    """
 
     key: str
     reference: str
     amount_cents: int
     currency: str
+    order: str = ""
 
 
 @dataclass(frozen=True, slots=True)
