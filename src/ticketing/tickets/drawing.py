@@ -39,6 +39,7 @@ def draw_pdf(sheets: Sequence[Sheet]) -> bytes:
     """The file, a page per ticket."""
     pdf = FPDF(unit="mm", format=(WIDTH, HEIGHT))
     pdf.set_auto_page_break(False)
+    pdf.alias_nb_pages("")  # no text stands for the number of pages
     pdf.set_margin(0)
     pdf.c_margin = 0
     load_fonts(pdf, (text for sheet in sheets for text in _texts(sheet)))

@@ -14,6 +14,7 @@ from fpdf import FPDF
 FONTS = Path(__file__).parent / "fonts"
 FAMILY = "letters"
 MISSING = "□"
+JOINERS = "\u200c\u200d"  # spelling, after a letter
 MARKS_PER_LETTER = 3  # no script needs more; a name must not print over the rest of the page
 
 
@@ -86,8 +87,11 @@ def printable(pdf: FPDF, text: str) -> str:
         marks = marks + 1 if category in ("Mn", "Me") else 0
         if marks > MARKS_PER_LETTER:
             continue
-        if letter == " " or _has(pdf, letter):
-            kept.append(letter if category != "Cf" or letter in "\u200c\u200d" else "")
+        if category == "Cf":
+            if letter in JOINERS and kept and unicodedata.category(kept[-1])[0] in "LM":
+                kept.append(letter)
+        elif letter == " " or _has(pdf, letter):
+            kept.append(letter)
         elif category[0] in "LN":
             kept.append(MISSING)
     shown = " ".join("".join(kept).split())

@@ -41,6 +41,8 @@ class Press:
 
         Raises Busy when too many wait or it takes too long, PrintingFailed.
         """
+        if self._closed:
+            raise Busy(2)
         return await self._threads.run(lambda: self._print(msgspec.msgpack.encode(order)))
 
     def close(self) -> None:
@@ -96,7 +98,7 @@ class Press:
         return answer
 
     def _ready_child(self) -> subprocess.Popen[bytes]:
-        if self._closed:
+        if self._closed:  # meanwhile
             raise Busy(2)
         if self._child is not None and (self._child.poll() is not None or self._printed >= ORDERS_BEFORE_NEW):
             self._end_child()
