@@ -15,7 +15,7 @@ import pytest
 import zxingcpp
 from PIL import Image
 
-from conftest import SECRET, Answer, Client, unique
+from conftest import SECRET, Answer, Client, MakePerson, unique
 from makers import gate, hold_tickets, id_of, list_event, make_event, make_host, make_section, make_venue, section_uri
 from ticketing.kit.database import Database
 from ticketing.kit.errors import Busy
@@ -193,16 +193,41 @@ async def test_tickets_are_for_those_who_may_see_the_wallet(
             assert (await caller.get(paper(bob, serial, ending))).status == 200
 
 
-@pytest.mark.parametrize("status", ["Pending", "Voided"])
-async def test_what_opens_no_gate_has_no_code(
-    floor: tuple[Event, Event], alice: Client, bob: Client, db: asyncpg.Connection, status: str
+async def test_a_ticket_on_its_way_has_no_code_and_its_new_owner_gets_another(
+    alice: Client, bob: Client, administrator: Client, make_person: MakePerson
 ) -> None:
-    (serial,) = await hold_tickets(bob, alice, *floor)
-    await db.execute("UPDATE tickets SET status = $2 WHERE serial = $1", serial, status)
+    event = await make_event(alice, administrator)
+    section = await make_section(alice, event)
+    await list_event(administrator, event)
+    (serial,) = await hold_tickets(bob, alice, event, section)
+    order = (await bob.get(f"/accounts/{bob.number}/orders", order="desc", records=1))["entries"][0]
+    carol = await make_person("carol")
+    sent = await bob.post("/transfers", recipient=carol.number, tickets={section_uri(event, section): 1})
+    assert sent.status == 201, sent.body
     for ending in (".pdf", ".png"):
         answer = await bob.get(paper(bob, serial, ending))
         assert (answer.status, answer.error) == (409, NO_GATE)
-    assert (await bob.get(paper(bob, serial))).body["status"] == status
+    assert (await bob.get(paper(bob, serial)))["status"] == "Pending"
+    assert (await bob.get(paper(bob, serial, ".ics"))).status == 200  # he may still cancel, and go
+    assert (await carol.post(sent["claims"], {})).status == 201
+    for ending in ("", ".pdf", ".png", ".ics"):
+        assert (await bob.get(paper(bob, serial, ending))).status == 404
+    assert (await bob.get(f"{order['self']}/tickets.pdf")).error == NOTHING
+    (hers,) = (await carol.get(f"/accounts/{carol.number}/tickets"))["entries"]
+    (page,) = pages((await carol.get(paper(carol, hers["serial"], ".pdf"))).body)
+    assert hers["serial"] != serial
+    assert read_code(page).split(".")[2] == hers["serial"]
+
+
+async def test_a_voided_ticket_has_no_code(
+    floor: tuple[Event, Event], alice: Client, bob: Client, db: asyncpg.Connection
+) -> None:
+    (serial,) = await hold_tickets(bob, alice, *floor)
+    await db.execute("UPDATE tickets SET status = 'Voided' WHERE serial = $1", serial)
+    for ending in (".pdf", ".png"):
+        answer = await bob.get(paper(bob, serial, ending))
+        assert (answer.status, answer.error) == (409, NO_GATE)
+    assert (await bob.get(paper(bob, serial)))["status"] == "Voided"
 
 
 async def test_nothing_is_printed_for_a_cancelled_event(
@@ -231,8 +256,7 @@ async def test_an_order_prints_what_its_customer_still_holds(
     assert printed.headers["content-disposition"] == f'attachment; filename="tickets-{order["number"]}.pdf"'
     assert [read_code(page).split(".")[2] for page in pages(printed.body)] == serials
     await db.execute("UPDATE tickets SET owner_id = $2 WHERE serial = $1", serials[0], alice.id)
-    await db.execute("UPDATE tickets SET status = 'Pending' WHERE serial = $1", serials[1])
-    await db.execute("UPDATE tickets SET status = 'Voided' WHERE serial = $1", serials[2])
+    await db.execute("UPDATE tickets SET status = 'Voided' WHERE serial = ANY($1)", serials[1:3])
     rest = await support.get(path)
     assert [read_code(page).split(".")[2] for page in pages(rest.body)] == serials[3:]
     await db.execute("UPDATE tickets SET status = 'Voided' WHERE serial = $1", serials[3])
