@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from conftest import SECRET, Answer, Client
-from makers import gate, hold_tickets, list_event, make_event, make_section
+from conftest import SECRET, Answer, Client, MakePerson
+from makers import gate, hold_tickets, list_event, make_event, make_section, section_uri
 from ticketing.kit.vault import Vault
 from ticketing.tickets.keys import SigningKey, key_id, rotate_key, signing_key
 from ticketing.tickets.payloads import Claim, sign
@@ -120,13 +120,26 @@ async def test_a_true_payload_of_another_event_is_another_events(
     assert await door.refused() == [(serial, "other event")]
 
 
-async def test_a_true_payload_of_a_ticket_in_a_transfer_or_voided_opens_nothing(door: Door) -> None:
-    pending, voided = await door.serials(2)
-    scanned = [await door.payload(pending), await door.payload(voided)]
-    await door.db.execute("UPDATE tickets SET status = 'Pending', transfer_id = 1 WHERE serial = $1", pending)
+async def test_the_print_of_who_handed_the_ticket_on_opens_nothing(door: Door, make_person: MakePerson) -> None:
+    (serial,) = await door.serials()
+    carol = await make_person("carol")
+    printed = await door.payload(serial)
+    sent = await door.bob.post("/transfers", recipient=carol.number, tickets={section_uri(door.event, door.floor): 1})
+    assert (await door.scan(printed)).status == 400
+    assert (await carol.post(sent["claims"], {})).status == 201
+    assert (await door.scan(printed)).status == 400
+    assert await door.refused() == [(serial, "in transfer"), (serial, "handed on")]
+    (hers,) = (await carol.get(f"/accounts/{carol.number}/tickets"))["entries"]
+    door.bob = carol
+    admitted = await door.scan(printed, await door.payload(hers["serial"]))
+    assert [(one["ticket"], one["patron"]["number"]) for one in admitted.body] == [(hers["serial"], carol.number)]
+
+
+async def test_a_true_payload_of_a_voided_ticket_opens_nothing(door: Door) -> None:
+    (voided,) = await door.serials()
     await door.db.execute("UPDATE tickets SET status = 'Voided' WHERE serial = $1", voided)
-    assert (await door.scan(*scanned)).status == 400
-    assert await door.refused() == [(pending, "in transfer"), (voided, "voided")]
+    assert (await door.scan(await door.payload(voided))).status == 400
+    assert await door.refused() == [(voided, "voided")]
 
 
 async def test_a_retired_key_still_verifies_and_one_that_leaked_does_not(door: Door) -> None:
