@@ -15,6 +15,7 @@ import asyncpg
 import httpx
 import pytest
 
+import log_watch
 from ticketing.app import build_app
 from ticketing.embedded import EmbeddedPostgres
 from ticketing.kit.ids import Ids
@@ -28,6 +29,30 @@ SECRET = "a secret that only the tests know, long enough"
 PASSWORD = "correct horse"
 NEW_IDS = Ids(255)
 _counter = itertools.count(1)
+
+
+@pytest.hookimpl
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Read what the application logged during a test."""
+    if report.when == "teardown":
+        for _name, text in report.sections:
+            log_watch.read_lines(text.splitlines())
+
+
+@pytest.hookimpl
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Show what should not have been logged."""
+    if log_watch.leaks:
+        terminalreporter.section("the log tells what it must not", red=True, bold=True)
+        for leak in log_watch.leaks[:20]:
+            terminalreporter.line(leak)
+
+
+@pytest.hookimpl
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run for it."""
+    if log_watch.leaks:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")
@@ -130,6 +155,9 @@ class Client:
     username: str = ""
     email: str = ""
     headers: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        log_watch.keep_secret(self.key, self.username)
 
     async def send(self, method: str, path: str, *, headers: dict[str, str] | None = None, **details: Any) -> Answer:
         """Send a request below /v3; `json` is the body, `params` the query."""

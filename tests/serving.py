@@ -9,6 +9,8 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
+import log_watch
+
 START_SECONDS = 60
 STOP_SECONDS = 30
 LONGEST_LINE = 2**24
@@ -28,6 +30,7 @@ class Server:
         assert self.process.stdout is not None
         async for line in self.process.stdout:
             self.said.append(line.decode())
+            log_watch.read_lines(self.said[-1:])
 
     async def until_said(self, pattern: str, seconds: float = START_SECONDS) -> re.Match[str]:
         """Wait until the server prints a line with the pattern."""
