@@ -120,6 +120,46 @@ async def hold_tickets(
     return owned[:quantity][::-1]
 
 
+PAYER = {
+    "name": "Marvin Hunte",
+    "email": "marvin@example.com",
+    "phone": "+1 268 460 1234",
+    "address1": "1 High Street",
+    "city": "Saint John's",
+    "district": "Saint John",
+    "country": "Antigua and Barbuda",
+}
+AUTHORISED, DECLINED = "4111111111111111", "5555555555555555"
+
+
+def card(number: str = AUTHORISED, **members: Any) -> dict[str, Any]:
+    """The body of a payment with a sandbox card (docs/payments.md has the table)."""
+    return {"number": number, "cvv": "737", "expiryDate": "12/49", **PAYER, **members}
+
+
+async def make_stage(
+    runner: Client, administrator: Client, *, price: float = 20, **members: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A listed event of the runner's with one section that costs something: the event and the section."""
+    event = await make_event(runner, administrator)
+    section = await make_section(runner, event, basePrice=price, **members)
+    return await list_event(administrator, event), section
+
+
+async def place(buyer: Client, event: dict[str, Any], section: dict[str, Any], quantity: int = 1) -> dict[str, Any]:
+    """An order of the buyer's: it waits for payment when the section costs something."""
+    return await _made(buyer, "/orders", {"items": {section_uri(event, section): quantity}}, {})
+
+
+async def pay(buyer: Client, order: dict[str, Any]) -> dict[str, Any]:
+    """Pay for an order; the order as it is then, fulfilled."""
+    paid = await _made(buyer, order["payments"], card(), {})
+    assert paid["status"] == "Authorised", paid
+    fulfilled: dict[str, Any] = (await buyer.get(order["self"])).body
+    assert fulfilled["status"] == "Fulfilled", fulfilled
+    return fulfilled
+
+
 def gate(visitor: Client, key: str) -> Client:
     """A scanner with this gate key."""
     return Client(visitor.http, key)

@@ -127,6 +127,10 @@ place_order                    401  403  403  201  403* 403* 403* 403  403  403*
 retrieve_order                 401  403  403  200  403* 403* 403* 403  403  200  200
 print_order_tickets            401  403  403  200  403* 403* 403* 403  403  200  200
 cancel_order                   401  403  403  200  403* 403* 403* 403  403  403* 200   order=placed
+settle_order                   401  403  403  400  403* 403* 403* 403  403  403* 400   order=placed
+list_payments                  401  403  403  200  403* 403* 403* 403  403  200  200
+refund_order                   401  403  403  403  403  403  403  403  403  403  400
+list_refunds                   401  403  403  200  403* 403* 403* 403  403  200  200
 
 # transfers: the customer sends, the deputy is to receive
 list_transfers                 401  403  403  200  200  200  200  403  403  200  200

@@ -43,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "metrics": {"kit", "settings"},
     "pages": {"kit", "docs", "media", "tickets"},
     "jobs": EVERYTHING,
-    "worker": {"kit", "settings", "jobs", "mail", "metrics", "tickets"},
+    "worker": {"kit", "settings", "jobs", "mail", "metrics", "payments", "tickets"},
     "app": EVERYTHING,
     "serving": {"embedded", "kit", "migrations", "settings", "app"},
     "demo": EVERYTHING,

@@ -19,8 +19,6 @@ STILL_MISSING = {
     "view_host_statistics",
     "view_event_statistics",
     "report_event_sales",
-    "settle_order",
-    "refund_order",
     "transaction_report",
 }
 

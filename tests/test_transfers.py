@@ -11,8 +11,8 @@ import pytest
 from conftest import NEW_IDS, Answer, Client, MakePerson
 from makers import gate, hold_tickets, id_of, list_event, make_event, make_section, section_uri
 from ticketing.accounts.schemas import ShortAccount
-from ticketing.orders.holds import LOCK_SECTIONS
-from ticketing.orders.returning import return_items
+from ticketing.events.holds import LOCK_SECTIONS
+from ticketing.events.returning import return_items
 from ticketing.transfers.rules import claimant
 
 GENERAL = {"error": "There is presently no resource with the given URI."}

@@ -30,11 +30,14 @@ from .kit.logs import configure_logs
 from .kit.openapi import describe
 from .kit.operations import Operation, Services
 from .kit.protocol import CRASH, Edge, Endpoint, Paths, unknown_endpoint
+from .kit.shielding import Shield
 from .kit.vault import Vault
 from .mail import viewer
 from .media import Pictures
 from .orders import routes as orders
 from .orders.intake import build_intake
+from .payments import routes as payments
+from .payments.providers.choosing import build_providers
 from .regions import routes as regions
 from .sessions import integration_routes as integrations
 from .sessions import routes as sessions
@@ -52,6 +55,7 @@ from .venues import routes as venues
 OPERATIONS: Sequence[Operation] = [
     *events.operations.all,
     *orders.operations.all,
+    *payments.operations.all,
     *admissions.operations.all,
     *sections.operations.all,
     *tickets.operations.all,
@@ -77,7 +81,8 @@ def build_app(settings: Settings) -> Edge:
     database = Database(settings.database_url, pool_size=settings.pool_size)
     keys, vault = Keys(database), Vault(settings.secret)
     passwords, pictures, press = Passwords(), Pictures(), Press()
-    services = Services(settings, database, keys, passwords, pictures, press, vault, build_intake(database, settings))
+    intake, shield, providers = build_intake(database, settings), Shield(), build_providers(settings, database)
+    services = Services(settings, database, keys, passwords, pictures, press, vault, intake, shield, providers)
     gatekeeper = KeyGatekeeper(settings, database, vault, keys)
 
     @contextlib.asynccontextmanager
@@ -86,6 +91,8 @@ def build_app(settings: Settings) -> Edge:
         try:
             yield
         finally:
+            await shield.close()
+            await providers.close()
             passwords.close()
             pictures.close()
             press.close()

@@ -4,6 +4,7 @@ from .accounts.jobs import jobs as accounts
 from .kit.jobs import Jobs
 from .mail.jobs import jobs as mail
 from .orders.jobs import jobs as orders
+from .payments.jobs import jobs as payments
 from .sessions.jobs import jobs as sessions
 
-JOBS = Jobs("ticketing").include([accounts, mail, orders, sessions])
+JOBS = Jobs("ticketing").include([accounts, mail, orders, payments, sessions])

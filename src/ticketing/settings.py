@@ -13,6 +13,8 @@ from .kit.money import parse_bands
 
 PREFIX = "TICKETING_"
 MAY_BE_ZERO = ("tickets_per_customer", "metrics_port")
+PAYMENT_PROVIDERS = ("sandbox",)
+LONGEST_PAYMENT_SECONDS = 7
 
 _ADDRESS = re.compile(r"[!-?A-~]+@[A-Za-z0-9.-]+")  # what every mail server takes
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
@@ -46,6 +48,10 @@ class Settings:
         "fee per ticket by its price, `up to:fee`; free tickets have none",
     )
     currency: str = _knob("USD", "currency of all prices, ISO 4217")
+    payment_provider: str = _knob("sandbox", "who takes the money: `sandbox` (test cards, moves none)")
+    payment_timeout_seconds: int = _knob(
+        5, "how long the provider is waited for before a payment is answered with 202; at most 7"
+    )
     rate_limits: str = _knob("on", "`off` for none")
     traffic_per_minute: int = _knob(6000, "requests a key may make per minute and worker")
     failures_per_minute: int = _knob(300, "refused requests of one address per minute and worker")
@@ -100,11 +106,18 @@ class Settings:
             raise BadSetting("TICKETING_LOG_FORMAT is none of `auto`, `json`, `pretty`.")
         if self.dev_pages not in ("on", "off"):
             raise BadSetting("TICKETING_DEV_PAGES is neither `on` nor `off`.")
+        self._ensure_payments()
         self._ensure_mail()
         for one in fields(self):
             value = getattr(self, one.name)
             if isinstance(value, int) and value < (0 if one.name in MAY_BE_ZERO else 1):
                 raise BadSetting(f"{variable(one.name)} is too small: {value}.")
+
+    def _ensure_payments(self) -> None:
+        if self.payment_provider not in PAYMENT_PROVIDERS:
+            raise BadSetting(f"TICKETING_PAYMENT_PROVIDER is none of {', '.join(PAYMENT_PROVIDERS)}.")
+        if self.payment_timeout_seconds > LONGEST_PAYMENT_SECONDS:
+            raise BadSetting("TICKETING_PAYMENT_TIMEOUT_SECONDS is above 7: clients give up after ten.")
 
     def _ensure_mail(self) -> None:
         if self.mail not in ("", "smtp", "folder", "none"):

@@ -24,6 +24,7 @@ from .kit.logs import configure_logs
 from .kit.operations import Services
 from .kit.vault import Vault
 from .mail.postman import Postman
+from .payments.providers.choosing import build_providers
 from .settings import BadSetting, Settings, read_settings
 from .tickets.press import Press
 
@@ -45,7 +46,8 @@ async def run_worker(settings: Settings, stop: asyncio.Event, jobs: Jobs = JOBS)
     if not await _open(database, stop):
         return
     press = Press(waiting=PRINTS_WAITING, seconds=PRINT_SECONDS)
-    services = Services(settings, database, Vault(settings.secret), press)
+    providers = build_providers(settings, database)
+    services = Services(settings, database, Vault(settings.secret), press, providers)
     services.add(Postman(services))
     working = asyncio.create_task(work_off(settings.database_url, jobs, services, stop))
     stopping = asyncio.create_task(stop.wait())
@@ -61,6 +63,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event, jobs: Jobs = JOBS)
                 await working
         finally:
             press.close()
+            await providers.close()
             await database.close()
 
 

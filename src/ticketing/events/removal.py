@@ -7,7 +7,7 @@ from ticketing.kit.letters import Letter, post
 from .errors import AlreadySubmitted, HasPaidTickets, HasSoldTickets
 from .holds import end_holds, lock_with_open_orders
 from .queries import RunEvent
-from .voiding import void_tickets
+from .returning import close_orders, return_items
 
 # Sold and not given back; a ticket that cost something makes its item a paid one.
 _HAS_PAID = """
@@ -15,15 +15,11 @@ SELECT true FROM order_items item JOIN orders ON orders.id = item.order_id
  WHERE item.section_id = $1 AND item.price_cents > 0 AND item.returned_at IS NULL AND orders.status = 'Fulfilled'
  LIMIT 1"""
 
-_RETURN_ITEMS = """
-UPDATE order_items item SET returned_at = clock() FROM orders
- WHERE item.section_id = $1 AND item.returned_at IS NULL AND orders.id = item.order_id AND orders.status = 'Fulfilled'
-RETURNING item.id, item.order_id"""
+_LIVE_ITEMS = """
+SELECT item.id, item.order_id FROM order_items item JOIN orders ON orders.id = item.order_id
+ WHERE item.section_id = $1 AND item.returned_at IS NULL AND orders.status = 'Fulfilled' ORDER BY item.id"""
 
-_VOID_ORDERS = """
-UPDATE orders SET status = 'Voided'
- WHERE id = ANY($1::bigint[]) AND status = 'Fulfilled' AND subtotal_cents + fees_cents = 0
-   AND NOT EXISTS (SELECT FROM order_items item WHERE item.order_id = orders.id AND item.returned_at IS NULL)"""
+_LOCK_ORDERS = "SELECT FROM orders WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE"
 
 
 async def remove_section(db: Connection, section_id: int, *, by_administrator: bool) -> None:
@@ -38,19 +34,17 @@ async def remove_section(db: Connection, section_id: int, *, by_administrator: b
     # Before the tickets change: it goes to whoever holds one now.
     event_id = await db.fetchval("SELECT event_id FROM sections WHERE id = $1", section_id)
     await post(db, [Letter("section_removed", about={"event": event_id, "section": section_id})])
-    await give_back_items(db, section_id)
-    await db.execute("UPDATE sections SET sold = 0, removed_at = clock() WHERE id = $1", section_id)
+    await _give_back(db, section_id)
+    await db.execute("UPDATE sections SET removed_at = clock() WHERE id = $1", section_id)
 
 
-async def give_back_items(db: Connection, section_id: int) -> None:
-    """Give back all that was ordered in a section, each item once; its tickets are voided.
-
-    A free order of which nothing is live any more is Voided. A paid one keeps its status until its money went back:
-    what is owed are its items with `returned_at` set.
-    """
-    items = await db.fetch(_RETURN_ITEMS, section_id)
-    await db.execute(_VOID_ORDERS, sorted({item["order_id"] for item in items}))
-    await void_tickets(db, [item["id"] for item in items])
+async def _give_back(db: Connection, section_id: int) -> None:
+    """Give back all that was sold in a locked section; the money follows by itself, from what is then owed."""
+    live = await db.fetch(_LIVE_ITEMS, section_id)
+    orders = sorted({row["order_id"] for row in live})
+    await db.execute(_LOCK_ORDERS, orders)
+    await return_items(db, [row["id"] for row in live])
+    await close_orders(db, orders)
 
 
 async def remove_event(db: Connection, event: RunEvent) -> None:

@@ -202,7 +202,7 @@ def _errors(operation: Operation) -> dict[str, Any]:
         bodies[400] = {"invalid": InvalidValues(["records"]).body()}
     if operation.form:
         names = [one.name for one in operation.form.fields]
-        required = [one.name for one in operation.form.fields if one.required]
+        required = operation.form.schema().get("required", [])
         bodies[400] = {"missing": Missing(required[:1]).body()} if required else {}
         bodies[400] |= {"invalid": InvalidValues(names[:1]).body(), "malformed": _both(MALFORMED)}
         bodies[413] = {"too large": _both(MALFORMED)}

@@ -1,10 +1,10 @@
 """Giving an order up before it is paid."""
 
+from ticketing.events.holds import release
 from ticketing.kit.database import Connection
 
 from . import rules
 from .errors import BeingPaid, NotCancellable
-from .holds import release
 from .locking import LockedOrder
 
 
@@ -17,5 +17,5 @@ async def cancel_order(db: Connection, order: LockedOrder) -> None:
         raise NotCancellable(order.status)
     if order.paying_until is not None:
         raise BeingPaid
-    await release(db, order.id)
+    await release(db, [order.id])
     await db.execute("UPDATE orders SET status = 'Cancelled', held_until = NULL WHERE id = $1", order.id)

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
+from ticketing.events.holds import expire_due
 from ticketing.kit.database import Connection, Row
 from ticketing.tickets.rules import new_serial
 
-from .holds import expire_due
 from .locking import LockedOrder
 
 TICKET_COLUMNS = 6

@@ -1,11 +1,10 @@
 """What recurs around orders."""
 
+from ticketing.events.holds import LOCK_SECTIONS, release
 from ticketing.kit.database import Connection, Database
 from ticketing.kit.jobs import Jobs
 from ticketing.kit.letters import Letter, post
 from ticketing.kit.operations import Services
-
-from .holds import LOCK_SECTIONS, release_all
 
 BATCH = 100  # orders in one transaction: while it lasts, nobody buys in their sections
 LONGEST_RUN = 200  # batches; the rest waits for the next turn
@@ -44,7 +43,7 @@ async def time_out_due(db: Connection, most: int) -> int:
         return 0
     await db.execute(LOCK_SECTIONS, sorted({section for row in found for section in row["sections"]}))
     due = {row["id"]: row["customer_id"] for row in await db.fetch(_LOCK_DUE, [row["id"] for row in found])}
-    await release_all(db, list(due))
+    await release(db, list(due))
     await db.execute("UPDATE orders SET status = 'Timed Out' WHERE id = ANY($1::bigint[])", list(due))
     await post(
         db, [Letter("order_timed_out", account=customer, about={"order": order}) for order, customer in due.items()]

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ticketing.accounts.locks import lock_accounts
+from ticketing.events.holds import LOCK_SECTIONS
 from ticketing.kit.callers import Caller
 from ticketing.kit.database import Connection
 from ticketing.kit.errors import NotFound
 
 from . import rules
 from .errors import NotTheCustomer
-from .holds import LOCK_SECTIONS
 
 _FIND = "SELECT id, customer_id FROM orders WHERE number = $1"
 

@@ -14,12 +14,12 @@ import msgspec
 
 from ticketing.accounts.locks import lock_accounts
 from ticketing.accounts.queries import ShortAccount, build_short_account, short_columns
+from ticketing.events.holds import LOCK_SECTIONS, expire_due
 from ticketing.kit.database import Connection, Row
 from ticketing.kit.letters import Letter, post
 
 from . import rules
 from .fulfilling import TICKET_COLUMNS, columns, ticket_rows
-from .holds import LOCK_SECTIONS, expire_due
 from .rules import Granted, Limits, PriceState, Refused, SectionState, Usage, Wish
 
 # After the lock: whoever was deleted meanwhile orders nothing, and two processes cannot both see room for one more.

@@ -133,7 +133,7 @@ async def order_for(db: Connection, caller: Caller, number: str) -> Order:
     return build_order(_if_seen(caller, row))
 
 
-async def printable_order(db: Connection, caller: Caller, number: str) -> int:
+async def readable_order(db: Connection, caller: Caller, number: str) -> int:
     """The id of the order, if this caller may see it. Raises NotFound, NotTheCustomer."""
     row = await db.fetchrow("SELECT id, customer_id FROM orders WHERE number = $1", storable(number))
     return int(_if_seen(caller, row)["id"])

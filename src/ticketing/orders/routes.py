@@ -144,7 +144,7 @@ async def print_order_tickets(call: Call) -> Reply:
     """
     number = call.path["order"]
     async with call.reading() as db:
-        order_id = await queries.printable_order(db, call.caller, number)
+        order_id = await queries.readable_order(db, call.caller, number)
     printed = await order_pdf(call.services, order_id)
     if printed is None:
         raise NothingToPrint

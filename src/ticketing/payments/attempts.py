@@ -15,6 +15,7 @@ import structlog
 from ticketing.kit import history
 from ticketing.kit.callers import Caller
 from ticketing.kit.database import Connection, Row
+from ticketing.kit.letters import Letter, post
 from ticketing.orders.fulfilling import can_fulfil, fulfil, set_hold
 from ticketing.orders.locking import LockedOrder, lock_order
 from ticketing.orders.rules import Status
@@ -22,9 +23,11 @@ from ticketing.orders.rules import Status
 from . import rules
 from .errors import NotPayable, PaymentOpen
 from .providers import Action, Charge, Done, Outcome, Refused, Waiting
+from .refunds import open_whole_refund
 from .rules import Places, State, Step
 
 ASK_AFTER_SECONDS = 15  # longer than a request lasts: until then it is the one that opened it who ends it
+REPEATED_SECONDS = 24 * 3600  # how long a request may be repeated under its Idempotency-Key
 
 log = structlog.get_logger()
 
@@ -39,6 +42,10 @@ INSERT INTO payments AS payment (id, order_id, provider, amount_cents, currency,
                                  deadline_at, ask_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $7::timestamptz + make_interval(secs => {ASK_AFTER_SECONDS}))
 RETURNING {COLUMNS}"""
+
+_REPEATED = f"""
+SELECT {COLUMNS} FROM payments payment
+ WHERE order_id = $1 AND request_digest = $2 AND opened_at > clock() - make_interval(secs => $3)"""
 
 _CLOSE = f"""
 UPDATE payments AS payment
@@ -105,9 +112,7 @@ async def find_repeated(db: Connection, order_id: int, digest: bytes | None) -> 
     """The attempt that this very request opened when it was sent before, if it did."""
     if digest is None:
         return None
-    row = await db.fetchrow(
-        f"SELECT {COLUMNS} FROM payments payment WHERE order_id = $1 AND request_digest = $2", order_id, digest
-    )
+    row = await db.fetchrow(_REPEATED, order_id, digest, REPEATED_SECONDS)
     return build_attempt(row) if row else None
 
 
@@ -151,12 +156,18 @@ async def remember_reference(db: Connection, attempt_id: int, reference: str) ->
     )
 
 
+async def find_attempt(db: Connection, attempt_id: int) -> Attempt | None:
+    """The attempt with this id, if there is one."""
+    row = await db.fetchrow(f"SELECT {COLUMNS} FROM payments payment WHERE id = $1", attempt_id)
+    return build_attempt(row) if row else None
+
+
 async def get_attempt(db: Connection, attempt_id: int) -> Attempt:
     """The attempt with this id, which exists."""
-    row = await db.fetchrow(f"SELECT {COLUMNS} FROM payments payment WHERE id = $1", attempt_id)
-    if row is None:
+    attempt = await find_attempt(db, attempt_id)
+    if attempt is None:
         raise LookupError(f"there is no payment {attempt_id}")
-    return build_attempt(row)
+    return attempt
 
 
 async def conclude(db: Connection, attempt_id: int, outcome: Outcome, new_id: Callable[[], int]) -> Attempt:
@@ -205,8 +216,7 @@ async def _decline(
     """No money was taken: the order has left of its time what it had, less what has passed."""
     code = outcome.code if isinstance(outcome, Refused) else ""
     closed = await _close(db, attempt, State.DECLINED, outcome, code=code)
-    await set_hold(db, order.id, attempt.held_until, None)
-    await db.execute("UPDATE orders SET paying_until = NULL WHERE id = $1", order.id)
+    await _let_go(db, order, attempt)
     await _record(db, new_id, "payment.declined", order, closed, code=code)
     return closed
 
@@ -216,6 +226,7 @@ async def _fulfil(
 ) -> Attempt:
     await fulfil(db, order, new_id)
     closed = await _close(db, attempt, State.AUTHORISED, outcome)
+    await post(db, [Letter("order_fulfilled", account=order.customer_id, about={"order": order.id})])
     await _record(db, new_id, "order.paid", order, closed)
     return closed
 
@@ -225,21 +236,18 @@ async def _give_back(
 ) -> Attempt:
     """Money for an order that is gone: it goes back whole, by itself, and everybody can see it."""
     closed = await _close(db, attempt, State.AUTHORISED, outcome, kept=False)
-    if order.stored is Status.PLACED:
-        await set_hold(db, order.id, attempt.held_until, None)
-    await db.execute("UPDATE orders SET paying_until = NULL WHERE id = $1", order.id)
-    await db.execute(
-        "INSERT INTO refunds (id, order_id, payment_id, whole, amount_cents, currency, reason, opened_at, ask_at)"
-        " VALUES ($1, $2, $3, true, $4, $5, 'The payment came after the order had ended.', clock(), clock())",
-        new_id(),
-        order.id,
-        attempt.id,
-        attempt.amount_cents,
-        attempt.currency,
-    )
+    await _let_go(db, order, attempt)
+    await open_whole_refund(db, new_id(), attempt.id)
     await _record(db, new_id, "payment.returned", order, closed, status=order.status.value)
     log.warning("payments.too_late", order=order.number, payment=attempt.id, status=order.status.value)
     return closed
+
+
+async def _let_go(db: Connection, order: LockedOrder, attempt: Attempt) -> None:
+    """End what the attempt kept for itself; one that had been ended before keeps nothing (another may be open now)."""
+    if attempt.state is State.PENDING:
+        await set_hold(db, order.id, attempt.held_until, None)
+        await db.execute("UPDATE orders SET paying_until = NULL WHERE id = $1", order.id)
 
 
 async def _close(

@@ -77,9 +77,29 @@ def has_expired(month: int, year: int, now: datetime) -> bool:
     return (year, month) < (today.year, today.month)
 
 
+class RefundStep(Enum):
+    """What follows from an answer about a refund."""
+
+    NOTHING = "it was known, or is not decided yet"
+    REPAID = "the money went back"
+    REFUSED = "it did not; the items may be refunded again"
+
+
+def next_refund_step(state: State, outcome: Outcome) -> RefundStep:
+    """What an answer means for a refund of this state; one that had succeeded may fail at the customer's bank."""
+    if isinstance(outcome, Done) and state is State.PENDING:
+        return RefundStep.REPAID
+    if isinstance(outcome, Refused) and state is not State.DECLINED:
+        return RefundStep.REFUSED
+    return RefundStep.NOTHING
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An item of a fulfilled order, as refunds see it: its price and fee for all its tickets, in cents."""
+    """An item of a fulfilled order, as refunds see it: its price and fee for all its tickets, in cents.
+
+    `is_claimed`: a refund that gives it back is open or has succeeded.
+    """
 
     id: int
     cents: int
@@ -96,15 +116,10 @@ class NoRefund(Enum):
 
 
 def choose_items(status: Status, total_cents: int, items: Sequence[Item]) -> list[Item] | NoRefund:
-    """What a refund of the whole order gives back: the items still live, each once."""
+    """What a refund of the whole order gives back: the items that are live or still owed, each once."""
     if status is Status.FULFILLED and total_cents == 0:
         return NoRefund.FREE
     if status is not Status.FULFILLED:
         return NoRefund.STATUS
-    chosen = [item for item in items if item.is_live and not item.is_claimed]
+    chosen = [item for item in items if not item.is_claimed and (item.is_live or item.cents > 0)]
     return chosen or NoRefund.UNDER_WAY
-
-
-def is_refunded(items: Sequence[Item]) -> bool:
-    """Whether nothing of the order is live and all that was paid for has been given back or is on its way."""
-    return all(not item.is_live and (item.is_claimed or item.cents == 0) for item in items)

@@ -105,6 +105,10 @@ MAY_CALL: dict[str, frozenset[Level]] = {
     "retrieve_order": PEOPLE,
     "cancel_order": PEOPLE,
     "print_order_tickets": PEOPLE,
+    "settle_order": PEOPLE,
+    "list_payments": PEOPLE,
+    "refund_order": ADMINISTRATORS,
+    "list_refunds": PEOPLE,
     # transfers
     "initiate_transfer": PEOPLE,
     "list_transfers": PEOPLE,

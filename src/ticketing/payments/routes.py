@@ -1,0 +1,135 @@
+"""Payments and refunds over HTTP."""
+
+import contextlib
+
+from ticketing.kit.database import Database
+from ticketing.kit.idempotency import Idempotency
+from ticketing.kit.operations import Call, Operations, Reply
+from ticketing.kit.paging import Page
+from ticketing.kit.shielding import Shield
+from ticketing.kit.vault import Vault
+from ticketing.orders.errors import NotTheCustomer
+from ticketing.orders.locking import find_managed
+from ticketing.orders.queries import readable_order
+from ticketing.settings import Settings
+
+from . import queries
+from .attempts import Attempt, find_attempt
+from .errors import NotPayable, NotRefundable, PaymentOpen, RefundOpen
+from .providers.choosing import Providers
+from .refunding import begin_refund, repay
+from .refunds import Giving, Request
+from .rules import State
+from .schemas import CARD_MEMBERS, PAYMENT, REFUND, Payment, Refund, read_payment
+from .settling import begin, charge
+
+RECORDING_SECONDS = 2.0  # an answer that takes longer to be recorded is not waited for
+
+operations = Operations("Order Settlement")
+
+
+@operations(
+    "POST /orders/{order}/payments",
+    answers=Payment,
+    status=201,
+    form=PAYMENT,
+    secret_members=CARD_MEMBERS,
+    errors=[NotTheCustomer, NotPayable, PaymentOpen],
+)
+async def settle_order(call: Call) -> Reply:
+    """Attempt payment.
+
+    `Authorised`: the order is fulfilled, its tickets are in the customer's wallet. `Declined`: the order still waits
+    for payment. 202 with `Pending`: the outcome is not known yet, or the customer has something to do first (`action`);
+    the order keeps its places meanwhile, for ten minutes at most, and its payments tell how it ended.
+    """
+    database, provider = call.the(Database), call.the(Providers).current
+    async with call.reading() as db:
+        order_id = await find_managed(db, call.caller, call.path["order"])
+        means, payer = await read_payment(db, call.json(), takes_cards=provider.takes_cards)
+    shield, seconds = call.the(Shield), call.the(Settings).payment_timeout_seconds
+    attempt, is_new = await shield.run(begin(database, provider, order_id, call.new_id(), _digest(call)))
+    if is_new:
+        work = charge(database, provider, attempt, means, payer, seconds)
+        try:
+            attempt = await shield.run(work, seconds + RECORDING_SECONDS)
+        except TimeoutError:
+            attempt = await _as_it_stands(database, attempt)
+    return await _payment_reply(database, attempt)
+
+
+async def _as_it_stands(database: Database, attempt: Attempt) -> Attempt:
+    async with database.reading() as db:
+        return await find_attempt(db, attempt.id) or attempt
+
+
+async def _payment_reply(database: Database, attempt: Attempt) -> Reply:
+    """The answer about an attempt. Raises NotPayable when its money came too late and goes back."""
+    if attempt.state is State.AUTHORISED and not attempt.kept:
+        async with database.reading() as db:
+            raise NotPayable(await queries.order_status(db, attempt.order_id))
+    return Reply(queries.build_payment(attempt), 202 if attempt.state is State.PENDING else 201)
+
+
+@operations("GET /orders/{order}/payments", answers=Page[Payment], listing=queries.PAYMENTS, errors=[NotTheCustomer])
+async def list_payments(call: Call) -> Reply:
+    """List the payments of an order.
+
+    Every attempt to pay, declined ones included.
+    """
+    async with call.reading() as db:
+        order_id = await readable_order(db, call.caller, call.path["order"])
+        return Reply(await queries.PAYMENTS.page(db, call.query, where="payment.order_id = $1", values=[order_id]))
+
+
+@operations(
+    "POST /orders/{order}/refunds",
+    answers=Refund,
+    status=201,
+    form=REFUND,
+    errors=[NotRefundable, RefundOpen],
+)
+async def refund_order(call: Call) -> Reply:
+    """Refund order.
+
+    Gives back all of a paid order that has not been given back yet, fees included: its tickets are Voided wherever
+    they are, its places for sale again. `Declined`: the provider refused, and it may be tried again. 202 with
+    `Pending`: the provider has not answered yet.
+    """
+    database = call.the(Database)
+    async with call.reading() as db:
+        order_id = await find_managed(db, call.caller, call.path["order"])
+        values = await REFUND.read(call.json(), db)
+    request = Request(values["reason"], call.caller.account, _digest(call))
+    shield, seconds = call.the(Shield), call.the(Settings).payment_timeout_seconds
+    giving, is_new = await shield.run(begin_refund(database, order_id, call.new_id(), request))
+    if is_new:
+        provider = call.the(Providers).find(giving.provider)
+        with contextlib.suppress(TimeoutError):  # it goes on; what is answered is what was known then
+            giving = await shield.run(
+                repay(database, provider, giving, seconds, again=False), seconds + RECORDING_SECONDS
+            )
+    return _refund_reply(giving)
+
+
+def _refund_reply(giving: Giving) -> Reply:
+    return Reply(queries.build_refund(giving), 202 if giving.state is State.PENDING else 201)
+
+
+@operations("GET /orders/{order}/refunds", answers=Page[Refund], listing=queries.REFUNDS, errors=[NotTheCustomer])
+async def list_refunds(call: Call) -> Reply:
+    """List the refunds of an order.
+
+    Whoever asked for them: administrators, or an event that was cancelled.
+    """
+    async with call.reading() as db:
+        order_id = await readable_order(db, call.caller, call.path["order"])
+        return Reply(await queries.REFUNDS.page(db, call.query, where="refund.order_id = $1", values=[order_id]))
+
+
+def _digest(call: Call) -> bytes | None:
+    """What tells this request from others when it is sent again under its Idempotency-Key; None without one."""
+    if not Idempotency.concerns(call):
+        return None
+    name = f"{call.caller.account} {call.operation.id} {call.header('idempotency-key')}"
+    return call.the(Vault).digest("payment request", name.encode())
