@@ -9,7 +9,7 @@ line here; a second line with the same id shows it once more with another thing.
 
 What is sent comes last, a long one on a line of its own below, indented. Any of: `event=draft` (the path's `{event}`,
 and all that belongs to it, is that of the maker `draft`), `?role=sender` (a query), `{"host": "$host"}` (a body;
-`$host` is the id or the number of the thing).
+in both `$host` is the id or the number of the thing).
 Things are made by the methods of `World` in `things.py`, named like the parameters of the path.
 
     none      no key                                        runner    administrator of the event's host
@@ -131,6 +131,13 @@ settle_order                   401  403  403  400  403* 403* 403* 403  403  403*
 list_payments                  401  403  403  200  403* 403* 403* 403  403  200  200
 refund_order                   401  403  403  403  403  403  403  403  403  403  400
 list_refunds                   401  403  403  200  403* 403* 403* 403  403  200  200
+
+# reports
+view_host_statistics           401  403  403  403* 403* 200  403* 403  403  403* 200
+view_event_statistics          401  403  403  403* 403* 200  403* 403  403  403* 200
+report_event_sales             401  403  403  403* 403* 200  403* 403  403  403* 200
+transaction_report             401  403  403  403  403  403  403  403  403  403  200
+transaction_report             401  403  403  403* 403* 200  403* 403  403  403* 200   ?host=$host
 
 # transfers: the customer sends, the deputy is to receive
 list_transfers                 401  403  403  200  200  200  200  403  403  200  200

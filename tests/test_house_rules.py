@@ -29,7 +29,7 @@ DOMAIN = [
     {"orders"},
     {"payments"},
     {"transfers", "admissions"},
-    {"mail"},
+    {"reports", "mail"},
 ]
 EVERYTHING = {"*"}
 MAY_IMPORT: dict[str, set[str]] = {

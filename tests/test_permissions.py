@@ -68,9 +68,10 @@ async def test_each_caller_gets_what_the_table_says(
 async def _call(world: World, caller: Client, method: str, path: str, line: Line) -> Answer:
     for name in re.findall(r"{(\w+)}", path):
         path = path.replace(f"{{{name}}}", await world.the(name))
-    names = Template(line.body).get_identifiers()
-    body = json.loads(Template(line.body).substitute({name: await world.the(name) for name in names}))
-    details: dict[str, Any] = {"params": line.query} if line.query else {}
+    names = Template(line.body + line.query).get_identifiers()
+    things = {name: await world.the(name) for name in names}
+    body = json.loads(Template(line.body).substitute(things))
+    details: dict[str, Any] = {"params": Template(line.query).substitute(things)} if line.query else {}
     if method != "GET":
         details["json"] = body
     return await caller.send(method, path, **details)

@@ -39,6 +39,8 @@ from .orders.intake import build_intake
 from .payments import routes as payments
 from .payments.providers.choosing import build_providers
 from .regions import routes as regions
+from .reports import routes as reports
+from .reports.files import Exports
 from .sessions import integration_routes as integrations
 from .sessions import routes as sessions
 from .sessions.gatekeeper import KeyGatekeeper
@@ -72,6 +74,7 @@ OPERATIONS: Sequence[Operation] = [
     *categories.operations.all,
     *submissions.operations.all,
     *integrations.operations.all,
+    *reports.operations.all,
     *countries.operations.all,
 ]
 
@@ -80,9 +83,10 @@ def build_app(settings: Settings) -> Edge:
     """The ASGI application."""
     database = Database(settings.database_url, pool_size=settings.pool_size)
     keys, vault = Keys(database), Vault(settings.secret)
-    passwords, pictures, press = Passwords(), Pictures(), Press()
+    passwords, pictures, press, exports = Passwords(), Pictures(), Press(), Exports()
     intake, shield, providers = build_intake(database, settings), Shield(), build_providers(settings, database)
-    services = Services(settings, database, keys, passwords, pictures, press, vault, intake, shield, providers)
+    things = (keys, passwords, pictures, press, exports, vault, intake, shield, providers)
+    services = Services(settings, database, *things)
     gatekeeper = KeyGatekeeper(settings, database, vault, keys)
 
     @contextlib.asynccontextmanager
@@ -96,6 +100,7 @@ def build_app(settings: Settings) -> Edge:
             passwords.close()
             pictures.close()
             press.close()
+            exports.close()
             await database.close()
 
     by_path: dict[str, list[Operation]] = {}

@@ -77,6 +77,7 @@ ACCOUNTS: Listing[Account] = Listing(
     source="accounts account",
     columns=COLUMNS,
     id="account.id",
+    key="account.id",
     build=build_account,
     filters={
         "number": exact("account.number"),

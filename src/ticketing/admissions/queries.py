@@ -152,6 +152,7 @@ TICKETS: Listing[Ticket] = Listing(
     source=SOURCE,
     columns=COLUMNS,
     id="ticket.id",
+    key="ticket.id",
     build=build_ticket,
     filters={
         "modified_since": Filter(
@@ -162,8 +163,8 @@ TICKETS: Listing[Ticket] = Listing(
     },
 )
 
-
-CHANGES: Listing[Ticket] = replace(TICKETS, source=SOURCE_WITH_RETIRED)
+# What changed lately may lie anywhere among the ids: found by its date and then sorted, not met on a walk over all.
+CHANGES: Listing[Ticket] = replace(TICKETS, source=SOURCE_WITH_RETIRED, id="(ticket.id + 0)")
 
 VALID = "ticket.status = 'Issued'"
 
@@ -234,6 +235,7 @@ ADMISSIONS: Listing[Admission] = Listing(
         f" ticket.serial, {SECTION_COLUMNS}, {short_columns('patron', 'patron_')}"
     ),
     id="admission.id",
+    key="admission.id",
     build=build_admission,
     filters={
         "redeemer": exact("admission.redeemer"),

@@ -65,6 +65,7 @@ EVENTS: Listing[Event] = Listing(
     source=SOURCE,
     columns=COLUMNS,
     id="event.id",
+    key="event.id",
     build=_unbuilt,
     filters={
         "region": reference("venue.region_id"),
@@ -82,6 +83,7 @@ PUBLISHED_EVENTS: Listing[Event] = Listing(
     source=SOURCE,
     columns=COLUMNS,
     id="event.id",
+    key="event.id",
     build=_unbuilt,
     filters={
         "region": reference("venue.region_id"),

@@ -117,7 +117,10 @@ def _operation(operation: Operation, levels: frozenset[Level]) -> dict[str, Any]
         "responses": {
             str(operation.status): {
                 "description": "Created" if operation.status == 201 else "OK",
-                "content": {operation.media_type: {"schema": _answer_schema(operation)}},
+                "content": {
+                    operation.media_type: {"schema": _answer_schema(operation)},
+                    **{media: {"schema": {"type": "string"}} for media in operation.other_media_types},
+                },
             },
             **_errors(operation),
         },
@@ -170,8 +173,9 @@ def _listing_parameters(listing: Listing[Any]) -> list[dict[str, Any]]:
             "records",
             {"type": "integer", "minimum": 1, "maximum": MAXIMUM_RECORDS, "default": DEFAULT_RECORDS},
         ),
-        _query("order", {"type": "string", "enum": ["asc", "desc"], "default": "asc"}),
     ]
+    if "order" not in listing.filters:
+        parameters.append(_query("order", {"type": "string", "enum": ["asc", "desc"], "default": "asc"}))
     if listing.sorts:
         parameters.append(_query("sort", {"type": "string", "enum": list(listing.sorts)}))
     return parameters + [_query(name, one.schema) for name, one in listing.filters.items()]

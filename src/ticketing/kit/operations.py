@@ -32,7 +32,7 @@ BODY_SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer: a body to be written as JSON (or bytes of another type), a status, further headers."""
+    """An answer: a body to be written as JSON (or bytes, or a `Stream`, of another type), a status, further headers."""
 
     body: Any
     status: int = 200
@@ -65,7 +65,7 @@ class Operation:
     """One call of the API and all that its description says.
 
     `answers` is the type of the body (None: a message), `form` the request's, `listing` the list's; `media_type` says
-    that a file is answered instead, and of which type. `filters`
+    that a file is answered instead, and of which type, `other_media_types` as what else it can be had. `filters`
     describes query members beyond the listing's. `retried` says that the handler may run again when the database
     undid its transaction.
     """
@@ -83,6 +83,7 @@ class Operation:
     form: Form | None = None
     listing: Listing[Any] | None = None
     filters: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    other_media_types: Sequence[str] = ()
     errors: Sequence[type[Refusal] | Refusal] = ()
     body_limit: int = BODY_LIMIT
     retried: bool = True

@@ -1,6 +1,6 @@
 """Lists: one table of filters and sorts each, the contract's envelope, the id as tie-break."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -12,6 +12,7 @@ T = TypeVar("T")
 
 DEFAULT_RECORDS = 25
 MAXIMUM_RECORDS = 500
+ROWS_AT_A_TIME = 1000
 
 
 class NoSuchPage(NotFound):
@@ -28,11 +29,20 @@ class PageBelowOne(NotFound):
 
 @dataclass(frozen=True)
 class Filter:
-    """A condition with `{}` where the value goes, and the parser of its text (None: not allowed)."""
+    """A condition with `{}` where the value goes, and the parser of its text (None: not allowed).
+
+    Without `sql` the parser tells the condition itself, one of a few.
+    """
 
     sql: str
     parse: Callable[[str], Any]
     schema: dict[str, Any] = field(default_factory=lambda: {"type": "string"})
+
+
+class Always(str):
+    """A sort's expression that is never NULL: said plainly, its index gives the order."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True)
@@ -50,7 +60,12 @@ class Listing(Generic[T]):
     """What a list shows and what may filter and sort it.
 
     `source` is the FROM clause, `columns` what is selected, `id` the column that tells creation order; `build` makes
-    an entry of a row. Sorts name an expression; NULLs (unset dates) come first when ascending.
+    an entry of a row. Sorts name an expression; NULLs (unset dates) come first when ascending, unless it is `Always`
+    set.
+
+    `key` is a column that no two rows share, with an index: the rows of a page are found by their keys alone, and what
+    the page shows is read of those only. Where a list may grow long, it has one: what a late page skips then costs
+    the walk along the index.
     """
 
     source: str
@@ -59,6 +74,7 @@ class Listing(Generic[T]):
     build: Callable[[Row], T]
     filters: Mapping[str, Filter] = field(default_factory=dict)
     sorts: Mapping[str, str] = field(default_factory=dict)
+    key: str = ""
 
     async def page(
         self,
@@ -77,23 +93,57 @@ class Listing(Generic[T]):
         Raises Invalid for unknown filters, sorts and bad values; NotFound for pages that do not exist.
         """
         wanted = self._wanted({name: text for name, text in query.items() if name not in set(ignore)})
-        arguments = list(values)
-        conditions = [f"({where})"]
-        for one, value in wanted.conditions:
-            arguments.append(value)
-            conditions.append(one.sql.replace("{}", f"${len(arguments)}"))
-        scope = f"FROM {self.source} WHERE {' AND '.join(conditions)}"
+        scope, arguments = self._scope(wanted, where, values)
         total = await db.fetchval(f"SELECT count(*) {scope}", *arguments)
         if wanted.page > max(1, -(-total // wanted.records)):
             raise NoSuchPage
-        order = f"{wanted.sort}, {self.id}" if wanted.sort else f"{self.id}{wanted.direction}"
-        rows = await db.fetch(
-            f"SELECT {self.columns} {scope} ORDER BY {order}"
-            f" LIMIT {wanted.records} OFFSET {(wanted.page - 1) * wanted.records}",
-            *arguments,
-        )
+        order = self._order(wanted)
+        cut = f"LIMIT {wanted.records} OFFSET {(wanted.page - 1) * wanted.records}"
+        if self.key:
+            found = f"ARRAY(SELECT {self.key} {scope} ORDER BY {order} {cut})"
+            scope, cut = f"FROM {self.source} WHERE ({where}) AND {self.key} = ANY({found})", ""
+        rows = await db.fetch(f"SELECT {self.columns} {scope} ORDER BY {order} {cut}", *arguments) if total else []
         make = build or self.build
         return Page(wanted.page, wanted.records, total, [make(row) for row in rows])
+
+    async def rows(
+        self,
+        db: Connection,
+        query: Mapping[str, str],
+        *,
+        where: str = "true",
+        values: Sequence[Any] = (),
+        ignore: Iterable[str] = (),
+    ) -> AsyncIterator[list[Row]]:
+        """All rows that the query asks for, a thousand at a time, whatever `page` and `records` say.
+
+        In a transaction: they come through a cursor, of which the database holds no more than it is asked for.
+
+        Raises what `page` raises, but never NoSuchPage.
+        """
+        wanted = self._wanted({name: text for name, text in query.items() if name not in set(ignore)})
+        scope, arguments = self._scope(wanted, where, values)
+        # Declared in SQL, for then the database plans for the first rows and walks the index instead of sorting all.
+        await db.execute(
+            f"DECLARE listed NO SCROLL CURSOR FOR SELECT {self.columns} {scope} ORDER BY {self._order(wanted)}",
+            *arguments,
+        )
+        while rows := await db.fetch(f"FETCH {ROWS_AT_A_TIME} FROM listed"):
+            yield rows
+        await db.execute("CLOSE listed")
+
+    def _scope(self, wanted: "_Wanted", where: str, values: Sequence[Any]) -> tuple[str, list[Any]]:
+        """Which rows are meant, as SQL from FROM on, and its values."""
+        arguments = list(values)
+        conditions = [f"({where})"]
+        for one, value in wanted.conditions:
+            if one.sql:
+                arguments.append(value)
+            conditions.append(one.sql.replace("{}", f"${len(arguments)}") or value)
+        return f"FROM {self.source} WHERE {' AND '.join(conditions)}", arguments
+
+    def _order(self, wanted: "_Wanted") -> str:
+        return f"{wanted.sort}, {self.id}" if wanted.sort else f"{self.id}{wanted.direction}"
 
     def _wanted(self, query: Mapping[str, str]) -> "_Wanted":
         self._ensure_supported(query)
@@ -105,11 +155,13 @@ class Listing(Generic[T]):
             invalid.append("page")
         if records is None or not 1 <= records <= MAXIMUM_RECORDS:
             invalid.append("records")
-        if query.get("order", "") not in ("", "asc", "desc"):
+        direction = query.get("order", "")
+        # A list that can be filtered by an order's number, too: no number is a direction.
+        if direction not in ("", "asc", "desc") and "order" not in self.filters:
             invalid.append("order")
         conditions = []
         for name, one in self.filters.items():
-            if text := query.get(name, ""):
+            if (text := query.get(name, "")) and not (name == "order" and text in ("asc", "desc")):
                 value = None if "\x00" in text else one.parse(text)
                 if value is None:
                     invalid.append(name)
@@ -118,8 +170,11 @@ class Listing(Generic[T]):
             raise InvalidValues(invalid)
         if page < 1:
             raise PageBelowOne
-        direction, by_id = _DIRECTIONS[query.get("order") == "desc"]
-        return _Wanted(page, records, self.sorts[sort] + direction if sort else "", by_id, conditions)
+        by_sort, by_id = _DIRECTIONS[direction == "desc"]
+        expression = self.sorts[sort] if sort else ""
+        if expression:
+            expression += by_id if isinstance(expression, Always) else by_sort
+        return _Wanted(page, records, expression, by_id, conditions)
 
     def _ensure_supported(self, query: Mapping[str, str]) -> None:
         unknown = [name for name in query if name not in self.filters and name not in _OWN]
@@ -173,6 +228,11 @@ def reference(column: str) -> Filter:
 def boolean(expression: str) -> Filter:
     """`true` or `false` (1 and 0 too), compared with an expression that is never NULL."""
     return Filter(f"({expression}) = {{}}", {"true": True, "false": False, "1": True, "0": False}.get, _BOOLEAN)
+
+
+def condition_of(conditions: Mapping[str, str]) -> Filter:
+    """One of a few texts, each standing for a condition of its own, so that each finds its index."""
+    return Filter("", conditions.get, {"type": "string", "enum": list(conditions)})
 
 
 def one_of(expression: str, names: Mapping[str, str]) -> Filter:

@@ -23,6 +23,7 @@ from .callers import Caller
 from .errors import Busy, Refusal, UnknownEndpoint, UpgradeRequired, WrongMethod
 from .metrics import Count, Spread
 from .operations import REQUEST_ID, Call, ClientGone, Operation, Reply, Services
+from .streaming import Stream
 
 ATTEMPTS = 3  # of a handler whose transaction the database undid (deadlock, serialization failure)
 CRASH = {"message": "There was a server error while excuting this request. Please see system logs for details."}
@@ -105,7 +106,11 @@ class Endpoint:
             return
         except Exception as error:
             reply = _broken(error, operation)
-        await send_reply(send, reply, scope, self.gatekeeper.answer_headers(call.known_caller, call.address))
+        headers = self.gatekeeper.answer_headers(call.known_caller, call.address)
+        if isinstance(reply.body, Stream):
+            await _send_stream(send, reply, reply.body, scope, headers)
+        else:
+            await send_reply(send, reply, scope, headers)
 
     async def _answer(self, call: Call) -> Reply:
         version = call.headers.get(b"x-client-version", b"")
@@ -115,7 +120,10 @@ class Endpoint:
         call.scope["ticketing.caller"] = call.caller.number
         if call.operation.form is not None or self.gatekeeper.is_repeatable(call):
             await call.receive_body()
-        return await self.gatekeeper.around(call, _handle)
+        reply = await self.gatekeeper.around(call, _handle)
+        if isinstance(reply.body, Stream) and call.scope["method"] != "HEAD":
+            await reply.body.begin(call.receive)
+        return reply
 
     def _is_served(self, version: bytes) -> bool:
         numbers = version_numbers(version.decode("latin-1").strip())
@@ -240,13 +248,31 @@ def encode_body(reply: Reply) -> bytes:
 async def send_reply(send: Any, reply: Reply, scope: Any, headers: Headers | None = None) -> None:
     """Write an answer."""
     body = encode_body(reply)
-    lines = [(b"content-type", reply.content_type.encode()), (b"content-length", b"%d" % len(body))]
+    await _send_start(send, reply, len(body), headers)
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+async def _send_stream(send: Any, reply: Reply, stream: Stream, scope: Any, headers: Headers) -> None:
+    """Write an answer as it is made; to HEAD only what stands before it."""
+    try:
+        await _send_start(send, reply, None, headers)
+        if scope["method"] == "HEAD":
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await stream.send(send)
+    finally:
+        await stream.close()
+
+
+async def _send_start(send: Any, reply: Reply, length: int | None, headers: Headers | None) -> None:
+    lines = [(b"content-type", reply.content_type.encode())]
+    if length is not None:
+        lines.append((b"content-length", b"%d" % length))
     if headers:
         lines += headers
     for name, value in reply.headers.items():
         lines.append((name.lower().encode(), value.encode("latin-1")))
     await send({"type": "http.response.start", "status": reply.status, "headers": lines})
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
 
 async def send_stranger_refusal(send: Any, scope: Any, refusal: Refusal, gatekeeper: Gatekeeper) -> None:

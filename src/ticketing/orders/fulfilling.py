@@ -46,7 +46,7 @@ priced AS (
       FROM (SELECT price_id, sum(quantity - held)::int AS lost FROM items WHERE price_id IS NOT NULL GROUP BY 1) taken
      WHERE price.id = taken.price_id AND taken.lost > 0),
 sold AS (
-    UPDATE order_items SET held_until = NULL WHERE order_id = $1 AND held_until IS NOT NULL),
+    UPDATE order_items SET held_until = NULL, sold_at = $2, customer_id = $9 WHERE order_id = $1),
 paid AS (
     UPDATE orders SET status = 'Fulfilled', held_until = NULL, paying_until = NULL WHERE id = $1)
 INSERT INTO tickets (id, serial, item_id, event_id, section_id, owner_id, status, issued_at, changed_at)
@@ -84,7 +84,7 @@ async def fulfil(db: Connection, order: LockedOrder, new_id: Callable[[], int]) 
             order.customer_id,
             item["quantity"],
         )
-    await db.execute(_FULFIL, order.id, order.now, *columns(tickets, TICKET_COLUMNS))
+    await db.execute(_FULFIL, order.id, order.now, *columns(tickets, TICKET_COLUMNS), order.customer_id)
 
 
 async def set_hold(db: Connection, order_id: int, held_until: datetime, paying_until: datetime | None) -> None:

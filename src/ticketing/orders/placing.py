@@ -74,12 +74,13 @@ placed AS (
            AS new (id, number, customer_id, status, held_until, subtotal_cents, fees_cents)),
 itemised AS (
     INSERT INTO order_items (id, order_id, event_id, section_id, price_id, number, quantity, price_cents, fee_cents,
-                             held_until)
+                             held_until, sold_at, customer_id)
     SELECT * FROM unnest($15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[], $20::uuid[],
-                         $21::int[], $22::bigint[], $23::bigint[], $24::timestamptz[]))
+                         $21::int[], $22::bigint[], $23::bigint[], $24::timestamptz[], $25::timestamptz[],
+                         $26::bigint[]))
 INSERT INTO tickets (id, serial, item_id, event_id, section_id, owner_id, status, issued_at, changed_at)
 SELECT id, serial, item_id, event_id, section_id, owner_id, 'Issued', $6, $6
-  FROM unnest($25::bigint[], $26::text[], $27::bigint[], $28::bigint[], $29::bigint[], $30::bigint[])
+  FROM unnest($27::bigint[], $28::text[], $29::bigint[], $30::bigint[], $31::bigint[], $32::bigint[])
        AS new (id, serial, item_id, event_id, section_id, owner_id)"""
 
 
@@ -223,6 +224,8 @@ async def _write(
                     line.price_cents,
                     line.fee_cents,
                     placement.held_until,
+                    now if granted.is_free else None,
+                    wish.customer_id if granted.is_free else None,
                 )
             )
             if granted.is_free:
@@ -247,6 +250,6 @@ async def _write(
         now,
         currency,
         *columns(orders, 7),
-        *columns(items, 10),
+        *columns(items, 12),
         *columns(tickets, TICKET_COLUMNS),
     )

@@ -10,7 +10,7 @@ from ticketing.kit.callers import Caller
 from ticketing.kit.database import Connection, Row
 from ticketing.kit.errors import NotFound
 from ticketing.kit.money import to_amount
-from ticketing.kit.paging import Listing, exact, one_of
+from ticketing.kit.paging import Always, Filter, Listing, condition_of
 
 from .errors import NotTheCustomer
 from .rules import Status, storable
@@ -32,11 +32,18 @@ _COLUMNS = f"""
             JOIN events event ON event.id = item.event_id
       WHERE item.order_id = orders.id)::text AS items"""
 
-_SOURCE = "orders JOIN accounts customer ON customer.id = orders.customer_id"
+# An outer join although it finds its row: who only counts does not read it.
+_SOURCE = "orders LEFT JOIN accounts customer ON customer.id = orders.customer_id"
 
-_STATUSES = {status.value: status.value for status in Status} | {"Returned": Status.REFUNDED.value}
-_STATUS_FILTER = one_of(f"({STATUS_NOW})", _STATUSES)
-_SORTS = {"date": "orders.placed_at"}
+_IS_DUE = "orders.status = 'Placed' AND orders.held_until <= (SELECT clock())"
+_STATUS_FILTER = condition_of(
+    {status.value: f"orders.status = '{status.value}'" for status in Status}
+    | {
+        Status.PLACED: "orders.status = 'Placed' AND (orders.held_until > (SELECT clock())) IS NOT FALSE",
+        Status.TIMED_OUT: f"(orders.status = 'Timed Out' OR ({_IS_DUE}))",
+        "Returned": "orders.status = 'Refunded'",
+    }
+)
 
 
 def build_order(row: Row) -> Order:
@@ -103,13 +110,19 @@ def order_on_the_wire(
     )
 
 
+_SORTS = {"date": Always("orders.placed_at")}
+
 ORDERS: Listing[Order] = Listing(
     source=_SOURCE,
     columns=_COLUMNS,
     id="orders.id",
     build=build_order,
-    filters={"customer": exact("customer.number"), "status": _STATUS_FILTER},
+    filters={
+        "customer": Filter("orders.customer_id = (SELECT id FROM accounts WHERE number = {})", str),
+        "status": _STATUS_FILTER,
+    },
     sorts=_SORTS,
+    key="orders.id",
 )
 
 ORDER_HISTORY: Listing[Order] = Listing(
@@ -119,6 +132,7 @@ ORDER_HISTORY: Listing[Order] = Listing(
     build=build_order_without_customer,
     filters={"status": _STATUS_FILTER},
     sorts=_SORTS,
+    key="orders.id",
 )
 
 

@@ -115,6 +115,11 @@ MAY_CALL: dict[str, frozenset[Level]] = {
     "retrieve_transfer": PEOPLE,
     "cancel_transfer": PEOPLE,
     "claim_transfer": PEOPLE,
+    # reports
+    "view_host_statistics": PEOPLE,
+    "view_event_statistics": PEOPLE,
+    "report_event_sales": PEOPLE,
+    "transaction_report": PEOPLE,
     # regions, venues, categories, countries, submissions
     "list_regions": ANY,
     "add_region": ADMINISTRATORS,

@@ -68,6 +68,7 @@ WALLET: Listing[Ticket] = Listing(
     source=SOURCE,
     columns=COLUMNS,
     id="ticket.id",
+    key="ticket.id",
     build=build_ticket,
     filters={
         "event": reference("ticket.event_id"),
