@@ -25,7 +25,8 @@ def configure_logs(form: str = "auto") -> None:
             processors=[
                 *shared,
                 structlog.processors.TimeStamper("%H:%M:%S"),
-                structlog.dev.ConsoleRenderer(),
+                # Not rich's tracebacks: they show the values of variables, a request's card among them.
+                structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
             ],
             wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
             logger_factory=structlog.PrintLoggerFactory(sys.stderr),

@@ -206,7 +206,8 @@ async def _keep_waiting(db: Connection, order: LockedOrder, attempt: Attempt, ou
     action = outcome.action if isinstance(outcome, Waiting) else None
     written = msgspec.json.encode(action).decode() if action else None
     row = await db.fetchrow(_KEEP_OPEN, attempt.id, written, outcome.reference)
-    await set_hold(db, order.id, rules.held_while(attempt.deadline_at, under_way=False), attempt.deadline_at)
+    if order.status is Status.PLACED:
+        await set_hold(db, order.id, rules.held_while(attempt.deadline_at, under_way=False), attempt.deadline_at)
     return build_attempt(_found(row))
 
 
@@ -244,10 +245,16 @@ async def _give_back(
 
 
 async def _let_go(db: Connection, order: LockedOrder, attempt: Attempt) -> None:
-    """End what the attempt kept for itself; one that had been ended before keeps nothing (another may be open now)."""
-    if attempt.state is State.PENDING:
+    """End what the attempt kept for itself: the hold ends when it would have without it.
+
+    An attempt that was ended before keeps nothing (another may be open now), and an order that has timed out meanwhile
+    does not come back.
+    """
+    if attempt.state is not State.PENDING:
+        return
+    if order.status is Status.PLACED:
         await set_hold(db, order.id, attempt.held_until, None)
-        await db.execute("UPDATE orders SET paying_until = NULL WHERE id = $1", order.id)
+    await db.execute("UPDATE orders SET paying_until = NULL WHERE id = $1", order.id)
 
 
 async def _close(

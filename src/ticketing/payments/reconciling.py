@@ -11,6 +11,7 @@ import structlog
 
 from ticketing.kit.database import Database, Row
 from ticketing.kit.operations import Services
+from ticketing.orders.queries import STATUS_NOW
 from ticketing.orders.rules import Status
 
 from . import rules
@@ -75,7 +76,9 @@ async def ask_about_payment(database: Database, providers: Providers, attempt_id
     """
     async with database.reading() as db:
         attempt = await get_attempt(db, attempt_id)
-        order = await db.fetchrow("SELECT status, clock() AS now FROM orders WHERE id = $1", attempt.order_id)
+        order = await db.fetchrow(
+            f"SELECT {STATUS_NOW} AS status, clock() AS now FROM orders WHERE id = $1", attempt.order_id
+        )
     provider = providers.find(attempt.provider)
     if provider is None or order is None:
         log.error("payments.provider_missing", payment=attempt.id, provider=attempt.provider)

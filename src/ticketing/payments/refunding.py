@@ -4,6 +4,8 @@ import asyncio
 
 import structlog
 
+from ticketing.kit import history
+from ticketing.kit.callers import Caller
 from ticketing.kit.database import Database
 from ticketing.orders.locking import lock_order
 
@@ -15,7 +17,7 @@ from .settling import ATTEMPTS, DATABASE_TROUBLE, UNDONE
 log = structlog.get_logger()
 
 
-async def begin_refund(database: Database, order_id: int, refund_id: int, request: Request) -> tuple[Giving, bool]:
+async def begin_refund(database: Database, caller: Caller, order_id: int, request: Request) -> tuple[Giving, bool]:
     """Write the refund of a whole order down, committed, before anybody is asked; whether it is a new one.
 
     Raises NotRefundable, RefundOpen.
@@ -24,7 +26,11 @@ async def begin_refund(database: Database, order_id: int, refund_id: int, reques
         order = await lock_order(db, order_id)
         if repeated := await find_repeated(db, order.id, request.digest):
             return repeated, False
-        return await open_refund(db, order, refund_id, request), True
+        giving = await open_refund(db, order, database.new_id(), request)
+        await history.record(
+            db, database.new_id(), caller, "refund.requested", order.uri, refund=giving.id, reason=request.reason
+        )
+        return giving, True
 
 
 async def repay(

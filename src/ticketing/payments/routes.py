@@ -48,7 +48,7 @@ async def settle_order(call: Call) -> Reply:
         order_id = await find_managed(db, call.caller, call.path["order"])
         means, payer = await read_payment(db, call.json(), takes_cards=provider.takes_cards)
     shield, seconds = call.the(Shield), call.the(Settings).payment_timeout_seconds
-    attempt, is_new = await shield.run(begin(database, provider, order_id, call.new_id(), _digest(call)))
+    attempt, is_new = await shield.run(begin(database, provider, call.caller, order_id, _digest(call)))
     if is_new:
         work = charge(database, provider, attempt, means, payer, seconds)
         try:
@@ -102,7 +102,7 @@ async def refund_order(call: Call) -> Reply:
         values = await REFUND.read(call.json(), db)
     request = Request(values["reason"], call.caller.account, _digest(call))
     shield, seconds = call.the(Shield), call.the(Settings).payment_timeout_seconds
-    giving, is_new = await shield.run(begin_refund(database, order_id, call.new_id(), request))
+    giving, is_new = await shield.run(begin_refund(database, call.caller, order_id, request))
     if is_new:
         provider = call.the(Providers).find(giving.provider)
         with contextlib.suppress(TimeoutError):  # it goes on; what is answered is what was known then

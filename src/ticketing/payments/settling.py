@@ -8,6 +8,8 @@ import asyncio
 import asyncpg
 import structlog
 
+from ticketing.kit import history
+from ticketing.kit.callers import Caller
 from ticketing.kit.database import Database
 from ticketing.orders.locking import lock_order
 
@@ -23,7 +25,7 @@ log = structlog.get_logger()
 
 
 async def begin(
-    database: Database, provider: Provider, order_id: int, payment_id: int, digest: bytes | None
+    database: Database, provider: Provider, caller: Caller, order_id: int, digest: bytes | None
 ) -> tuple[Attempt, bool]:
     """Write the attempt down, committed, before anybody is asked for money; whether it is a new one.
 
@@ -33,7 +35,9 @@ async def begin(
         order = await lock_order(db, order_id)
         if repeated := await find_repeated(db, order.id, digest):
             return repeated, False
-        return await open_attempt(db, order, payment_id, provider.name, digest), True
+        attempt = await open_attempt(db, order, database.new_id(), provider.name, digest)
+        await history.record(db, database.new_id(), caller, "payment.attempted", order.uri, payment=attempt.id)
+        return attempt, True
 
 
 async def charge(

@@ -27,6 +27,7 @@ from . import (
 )
 from .cards import Part, part_of
 
+SLOW_SECONDS = 20.0  # how long a slow success takes, and a customer at his bank
 SILENCE_SECONDS = 30.0  # longer than anybody waits
 
 _CHARGE = """
@@ -54,21 +55,13 @@ SELECT amount_cents, refunds, state = 'succeeded' OR succeeds_at <= clock() AS s
 
 
 class Sandbox:
-    """The provider of installations that have no other.
-
-    `slow_seconds`: how long a slow success takes, and a customer at his bank. `silence_seconds`: how long it keeps a
-    caller waiting who will not be answered.
-    """
+    """The provider of installations that have no other."""
 
     name = "sandbox"
     takes_cards = True
 
-    def __init__(
-        self, database: Database, *, slow_seconds: float = 20, silence_seconds: float = SILENCE_SECONDS
-    ) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._slow_seconds = slow_seconds
-        self._silence_seconds = silence_seconds
 
     async def charge(self, charge: Charge, means: Card | Token, payer: Payer, remember: Remember) -> Outcome:
         """Play the part of the card. Raises Silent, Failed."""
@@ -76,12 +69,12 @@ class Sandbox:
         if part.trouble == "fails":
             raise Failed("processing_error")
         if part.trouble == "silent before":
-            await self._keep_silent()
+            await _keep_silent()
         async with self._database.transaction() as db:
             await self._write(db, charge, part)
             outcome = await _find(db, charge)
         if part.trouble == "silent after":
-            await self._keep_silent()
+            await _keep_silent()
         return outcome
 
     async def _write(self, db: Connection, charge: Charge, part: Part) -> None:
@@ -95,7 +88,7 @@ class Sandbox:
             part.ending,
             part.code,
             part.refunds,
-            self._slow_seconds if waits else None,
+            SLOW_SECONDS if waits else None,
         )
 
     async def find(self, charge: Charge) -> Outcome:
@@ -133,15 +126,16 @@ class Sandbox:
             )
             outcome = await _find_refund(db, repayment.key)
         if charge["refunds"] == "silent once" and first:
-            await self._keep_silent()
+            await _keep_silent()
         return outcome or NotBegun()
 
     async def close(self) -> None:
         """Nothing to let go of."""
 
-    async def _keep_silent(self) -> None:
-        await asyncio.sleep(self._silence_seconds)
-        raise Silent
+
+async def _keep_silent() -> None:
+    await asyncio.sleep(SILENCE_SECONDS)
+    raise Silent
 
 
 async def _find(db: Connection, charge: Charge) -> Outcome:
