@@ -1,5 +1,7 @@
 """Orders over HTTP: what is held, what it costs, who may, and how it ends."""
 
+import asyncio
+import json
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -9,9 +11,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from conftest import Client, MakePerson
+from conftest import Client, MakePerson, clock_moved
 from makers import id_of, list_event, make_event, make_section, section_uri
-from test_jobs import clock_moved
 from ticketing.settings import Settings
 
 NOT_PLACED = "An order for the requested tickets could not be placed at this time. Please try again."
@@ -471,3 +472,51 @@ async def test_what_was_removed_is_still_shown_in_an_order(
     assert (await administrator.delete(show.floor)).status == 200
     read = (await starlight.get(order["self"])).body
     assert read["items"] == order["items"]
+
+
+async def test_an_order_whose_client_hung_up_in_the_queue_is_not_placed(
+    show: Show, starlight: Client, bob: Client, app: Any, database: str
+) -> None:
+    blocker = await asyncpg.connect(database)
+    async with blocker.transaction():
+        await blocker.execute("SELECT FROM sections WHERE id = $1 FOR UPDATE", int(show.stands.rsplit("/", 1)[1]))
+        first = asyncio.create_task(bob.post("/orders", items={show.stands: 1}))
+        await asyncio.sleep(0.1)
+        # While the first waits for the section, the others wait for the first.
+        gone = asyncio.create_task(hang_up(app, starlight.key, {"items": {show.stands: 1}}))
+        last = asyncio.create_task(bob.post("/orders", items={show.stands: 1}))
+        await asyncio.sleep(0.1)
+        assert not first.done()
+        assert not gone.done()
+    await blocker.close()
+    assert [(await order).status for order in (first, last)] == [201, 201]
+    assert await gone == []
+    assert (await starlight.get(f"/accounts/{starlight.number}/orders"))["total"] == 0
+    assert (await show.section(show.stands))["reserved"] == 2
+
+
+async def hang_up(app: Any, key: str, body: dict[str, Any]) -> list[Any]:
+    """Send an order and hang up at once; what was answered."""
+    messages = [
+        {"type": "http.request", "body": json.dumps(body).encode(), "more_body": False},
+        {"type": "http.disconnect"},
+    ]
+    answered: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0)
+
+    async def send(message: Any) -> None:
+        answered.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v3/orders",
+        "raw_path": b"/v3/orders",
+        "query_string": b"",
+        "client": ("10.0.0.1", 1),
+        "headers": [(b"x-api-key", key.encode()), (b"x-client-version", b"3.0.0")],
+    }
+    await app(scope, receive, send)
+    return answered

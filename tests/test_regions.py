@@ -60,6 +60,14 @@ async def test_a_removed_region_is_gone_and_its_name_free(administrator: Client)
     assert (await administrator.post("/regions", name=name, country="Italy")).status == 201
 
 
+async def test_an_id_has_one_spelling(administrator: Client, public: Client) -> None:
+    region = await administrator.post("/regions", name=unique("Oslo"), country="Norway")
+    number = region["self"].rsplit("/", 1)[1]
+    for other in (f"0{number}", f"+{number}", f"{number}.0", f"{number}%20", f"{number}%00"):
+        answer = await public.get(f"/regions/{other}")
+        assert (answer.status, answer.body) == (404, GENERAL), other
+
+
 async def test_only_administrators_write(alice: Client, administrator: Client) -> None:
     refused = await alice.post("/regions", name="x")
     assert (refused.status, refused.body) == (

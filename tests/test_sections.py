@@ -3,6 +3,7 @@
 from typing import Any
 
 import asyncpg
+import pytest
 
 from conftest import NEW_IDS, Client
 from makers import id_of, list_event, make_event, make_section, section_uri
@@ -78,6 +79,17 @@ async def test_a_section_says_what_is_missing_or_wrong(administrator: Client, al
     # Four hours behind UTC, so that is an hour later.
     forwards = BACKSTAGE | {"salesStart": "2033-01-01T00:00+00:00", "salesEnd": "2032-12-31T21:00"}
     assert (await alice.post(sections, forwards)).status == 201
+
+
+@pytest.mark.parametrize(
+    "text", ["٣", "1_0", " 5", "0x5", "1e2", "+5", "NaN", "Infinity", "5.", ".5", "--5", "9" * 400]
+)
+async def test_a_number_as_text_is_written_with_digits(administrator: Client, alice: Client, text: str) -> None:
+    event = await make_event(alice, administrator)
+    refused = await alice.post(f"{event['self']}/sections", BACKSTAGE | {"basePrice": text, "capacity": text})
+    assert refused.error == "The following arguments have invalid values: basePrice, capacity."
+    taken = await alice.post(f"{event['self']}/sections", BACKSTAGE | {"basePrice": "12.50", "capacity": "7"})
+    assert (taken["price"]["base"], taken["capacity"]) == (12.5, 7)
 
 
 async def test_a_name_belongs_to_one_section_of_the_event(administrator: Client, alice: Client) -> None:

@@ -202,12 +202,14 @@ def boolean() -> Kind:
     return Kind(parse, {"type": "boolean"}, True)
 
 
+_NUMERAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
+
+
 def _number(value: Any) -> float | int:
     if isinstance(value, str):
-        try:
-            value = float(value) if not re.fullmatch(r"-?\d{1,18}", value) else int(value)
-        except ValueError:
-            raise BadValue from None
+        if not _NUMERAL.fullmatch(value):
+            raise BadValue
+        value = float(value) if "." in value else int(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadValue
     # JSON has whole numbers too large for a float; `isfinite` and `float` raise on them.

@@ -33,8 +33,8 @@ class Ids:
 
 
 def parse(text: str) -> int | None:
-    """The id that a URI segment or a filter names, or None when it cannot be one."""
-    if text.isascii() and text.isdigit() and len(text) <= 16:
+    """The id that a URI segment or a filter names, or None when it cannot be one: each has one spelling."""
+    if text.isascii() and text.isdigit() and len(text) <= 16 and text[0] != "0":
         number = int(text)
         if number < 2**53:
             return number

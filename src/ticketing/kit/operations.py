@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import contextvars
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -227,6 +227,15 @@ class Call:
         except TimeoutError:
             raise BodyTooSlow from None
         self._body = b"".join(chunks) if size <= self.operation.body_limit else None
+
+    @contextlib.contextmanager
+    def client_watched(self) -> Iterator[Callable[[], bool]]:
+        """Tells, while the block runs, whether the client has hung up. Its body must have been received."""
+        hung_up = asyncio.ensure_future(self.receive())
+        try:
+            yield hung_up.done
+        finally:
+            hung_up.cancel()
 
     @property
     def body(self) -> bytes:

@@ -18,6 +18,7 @@ from ticketing.events.rules import fee_cents, parse_bands
 from ticketing.kit.database import Database
 from ticketing.kit.errors import Busy
 from ticketing.kit.metrics import Count, Level, Spread
+from ticketing.kit.operations import ClientGone
 from ticketing.settings import Settings
 
 from .placing import Placement, Terms, place_orders
@@ -71,11 +72,11 @@ class Intake:
         self._queue: deque[_Waiting] = deque()
         self._worker: asyncio.Task[None] | None = None
 
-    async def place(self, wish: Wish, is_gone: Callable[[], bool] = lambda: False) -> Placement | Refused:
+    async def place(self, wish: Wish, is_gone: Callable[[], bool]) -> Placement | Refused:
         """Place one order; returns when its batch is committed, or when it is refused.
 
-        Raises Busy when it cannot be taken within three seconds; then it is not placed. Raises AlreadyPlaced when
-        it was, and has to be read.
+        Raises Busy when it cannot be taken within three seconds, ClientGone when nobody waits for it any more
+        (`is_gone`); then it is not placed. Raises AlreadyPlaced when it was, and has to be read.
         """
         if len(self._queue) >= LONGEST_QUEUE:
             REFUSED.add(BUSY)
@@ -107,8 +108,10 @@ class Intake:
         batch: list[_Waiting] = []
         while self._queue and len(batch) < BATCH:
             waiting = self._queue.popleft()
-            if waiting.answer.done() or waiting.is_gone():
-                waiting.answer.cancel()
+            if waiting.answer.done():
+                continue
+            if waiting.is_gone():
+                waiting.answer.set_exception(ClientGone())
             elif now - waiting.since > LONGEST_WAIT:
                 REFUSED.add(BUSY)
                 waiting.answer.set_exception(Busy(2))

@@ -52,7 +52,8 @@ async def place_order(call: Call) -> Reply:
             customer_id = await _orderer(db, call, body)
     wish = Wish(call.new_id(), new_number(), customer_id, _lines(call, body), call.caller.administers)
     try:
-        outcome = await call.the(Intake).place(wish)
+        with call.client_watched() as is_gone:
+            outcome = await call.the(Intake).place(wish, is_gone)
     except AlreadyPlaced:
         async with call.reading() as db:
             return created(await queries.get_order(db, wish.order_id))
