@@ -47,6 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "app": EVERYTHING,
     "serving": {"embedded", "kit", "migrations", "settings", "app"},
     "demo": EVERYTHING,
+    "doctor": EVERYTHING,
     "cli": EVERYTHING,
     "__main__": {"cli"},
 }

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from conftest import SECRET, Client, add_person, scratch_database
-from makers import list_event, make_event, make_section, section_uri
+from makers import DECLINED, card, list_event, make_event, make_section, pay, place, section_uri
 from serving import Server, ready, running
 from ticketing.kit.metrics import FOLDER
 from ticketing.serving import CannotServe
@@ -74,17 +74,23 @@ async def test_a_sale_can_be_watched(stage: tuple[Server, int, str]) -> None:
         for _ in range(8):
             async with httpx.AsyncClient(base_url=server.url) as stranger:
                 assert (await Client(stranger, "").get("/regions")).status == 401
+        order = await place(bob, event, paid, 2)
+        assert (await bob.post(order["payments"], card(DECLINED))).status == 201
+        await pay(bob, order)
     await db.close()
     seen = await figures(port)
-    assert seen['ticketing_requests_total{operation="place_order",status="201"}'] == 2
+    assert seen['ticketing_requests_total{operation="place_order",status="201"}'] == 3
+    assert seen['ticketing_payments_total{outcome="declined"}'] == 1
+    assert seen['ticketing_payments_total{outcome="authorised"}'] == 1
     assert seen['ticketing_requests_total{operation="place_order",status="400"}'] == 1
     assert seen['ticketing_requests_total{operation="list_regions",status="401"}'] == 8
-    assert seen['ticketing_request_seconds_count{operation="place_order"}'] == 3
-    assert seen["ticketing_orders_placed_total"] == 2
+    assert seen['ticketing_request_seconds_count{operation="place_order"}'] == 4
+    assert seen["ticketing_orders_placed_total"] == 3
     assert seen['ticketing_orders_refused_total{reason="not_available"}'] == 1
-    assert seen["ticketing_order_batch_size_count"] == 3
-    assert (seen["ticketing_places"], seen["ticketing_places_sold"], seen["ticketing_places_held"]) == (10, 2, 3)
+    assert seen["ticketing_order_batch_size_count"] == 4
+    assert (seen["ticketing_places"], seen["ticketing_places_sold"], seen["ticketing_places_held"]) == (10, 4, 3)
     assert (seen["ticketing_database_up"], seen["ticketing_jobs_dead"]) == (1, 0)
+    assert "ticketing_mail_oldest_seconds" in seen
     assert seen['ticketing_pool_connections{state="idle"}'] >= 1
 
 

@@ -18,6 +18,7 @@ import structlog
 
 from .kit.database import Database
 from .kit.jobs import queue_state
+from .kit.letters import unsent_letters
 from .kit.metrics import FOLDER, PREFIX, are_counted
 from .settings import Settings
 
@@ -121,6 +122,7 @@ class DatabaseFigures:
         async with self._database.reading() as db:
             places = await db.fetchrow(_PLACES)
             queue = await queue_state(db)
+            unsent = await unsent_letters(db)
         assert places is not None  # noqa: S101 - for the type checker: the statement always has one row
         return [
             _up(1),
@@ -129,6 +131,7 @@ class DatabaseFigures:
             ("places_held", "Places of listed events that unpaid orders hold.", places["held"]),
             ("jobs_lag_seconds", "How long the oldest due job has been waiting.", queue.lag_seconds),
             ("jobs_dead", "Jobs that were given up, at most 1000.", queue.dead),
+            ("mail_oldest_seconds", "How long the oldest unsent letter has been waiting.", unsent.oldest_seconds),
         ]
 
 

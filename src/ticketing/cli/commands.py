@@ -15,6 +15,7 @@ from ticketing.settings import Settings, read_settings, table
 
 from . import admin, integrations, ticket_keys
 from .database import reached, run
+from .doctor import doctor
 from .options import DataDir
 from .terminal import answers, faults_explained, progress, say
 
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.add_typer(admin.app, name="admin")
 app.add_typer(integrations.app, name="integrations")
 app.add_typer(ticket_keys.app, name="ticket-keys")
+app.command()(doctor)
 
 LOCALHOST = "http://localhost:*,http://127.0.0.1:*"  # a front end being developed runs on any port
 

@@ -16,6 +16,7 @@ from ticketing.kit import history
 from ticketing.kit.callers import Caller
 from ticketing.kit.database import Connection, Row
 from ticketing.kit.letters import Letter, post
+from ticketing.kit.metrics import Count
 from ticketing.orders.fulfilling import can_fulfil, fulfil, set_hold
 from ticketing.orders.locking import LockedOrder, lock_order
 from ticketing.orders.rules import Status
@@ -28,6 +29,8 @@ from .rules import Places, State, Step
 
 ASK_AFTER_SECONDS = 15  # longer than a request lasts: until then it is the one that opened it who ends it
 REPEATED_SECONDS = 24 * 3600  # how long a request may be repeated under its Idempotency-Key
+
+PAYMENTS = Count("payments", "Attempts to pay that ended, by outcome.", "outcome")
 
 log = structlog.get_logger()
 
@@ -260,6 +263,7 @@ async def _let_go(db: Connection, order: LockedOrder, attempt: Attempt) -> None:
 async def _close(
     db: Connection, attempt: Attempt, state: State, outcome: Outcome, *, code: str = "", kept: bool = True
 ) -> Attempt:
+    PAYMENTS.add(state.value.lower() if kept else "returned")
     return build_attempt(_found(await db.fetchrow(_CLOSE, attempt.id, state.value, code, kept, outcome.reference)))
 
 
