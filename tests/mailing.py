@@ -130,15 +130,17 @@ def parse(raw: bytes) -> EmailMessage:
 
 
 def text_of(message: EmailMessage) -> str:
-    part = message.get_body(("plain",))
-    assert part is not None
-    return str(part.get_content())
+    return _body(message, "plain")
 
 
 def html_of(message: EmailMessage) -> str:
-    part = message.get_body(("html",))
+    return _body(message, "html")
+
+
+def _body(message: EmailMessage, kind: str) -> str:
+    part = message.get_body((kind,))
     assert part is not None
-    return str(part.get_content())
+    return str(part.get_content()).replace("\r\n", "\n")
 
 
 @contextlib.asynccontextmanager

@@ -124,7 +124,7 @@ class Settings:
             raise BadSetting("TICKETING_MAIL is none of `smtp`, `folder`, `none`.")
         if self.mail_security not in ("starttls", "tls", "none"):
             raise BadSetting("TICKETING_MAIL_SECURITY is none of `starttls`, `tls`, `none`.")
-        if self.mail_from and not _ADDRESS.fullmatch(self.mail_address):
+        if self.mail_from and not (_ADDRESS.fullmatch(self.mail_address) and self.mail_from.isprintable()):
             raise BadSetting("TICKETING_MAIL_FROM is no e-mail address.")
         if self.mail_transport != "smtp":
             return

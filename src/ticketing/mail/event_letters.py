@@ -2,7 +2,7 @@
 
 from .content import Compose, Content, Desk
 from .happenings import find_elsewhere, find_happenings
-from .rendering import one_line
+from .rendering import one_line, words
 
 _HELD = """
 SELECT count(*)::int FROM tickets
@@ -49,7 +49,7 @@ async def _submission_decided(desk: Desk) -> Content | None:
     if row is None or row["status"] not in ("Approved", "Rejected"):
         return None
     found = await find_happenings(desk.db, [row["event_id"]])
-    return Content({"event": found[0], "approved": row["status"] == "Approved", "note": row["decision_note"]})
+    return Content({"event": found[0], "approved": row["status"] == "Approved", "note": words(row["decision_note"])})
 
 
 COMPOSERS: dict[str, Compose] = {

@@ -6,7 +6,7 @@ from ticketing.kit.database import Row
 
 from .content import Compose, Content, Desk
 from .happenings import find_happenings
-from .rendering import one_line
+from .rendering import one_line, words
 
 _ORDER = """
 SELECT id, number, status, currency, subtotal_cents, fees_cents, subtotal_cents + fees_cents AS total_cents
@@ -53,7 +53,7 @@ async def _refund(desk: Desk) -> Content | None:
         {
             "number": refund["number"],
             "amount": money(refund["amount_cents"], refund["currency"]),
-            "reason": refund["reason"],
+            "reason": words(refund["reason"]),
             **await _lines(desk, lines, refund["currency"]),
         }
     )

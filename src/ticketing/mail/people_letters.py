@@ -3,9 +3,15 @@
 from collections.abc import Sequence
 
 from .content import Compose, Content, Desk
-from .rendering import one_line, person_name
+from .rendering import one_line, person_name, words
 
-_WHO = "SELECT number, username, first_name, last_name, email FROM accounts WHERE id = $1"
+# Why is what they said last; it is gone with the account.
+_WHO = """
+SELECT number, username, first_name, last_name,
+       (SELECT detail ->> 'reason' FROM history
+         WHERE thing = '/accounts/' || account.number AND action = 'account.deletion_requested'
+         ORDER BY id DESC LIMIT 1) AS reason
+  FROM accounts account WHERE id = $1"""
 
 
 async def _plain(_desk: Desk) -> Content:
@@ -19,7 +25,7 @@ async def _with_code(desk: Desk) -> Content:
 
 
 async def _with_reason(desk: Desk) -> Content:
-    return Content({"reason": desk.secrets.get("reason", "")})
+    return Content({"reason": words(desk.secrets.get("reason", ""))})
 
 
 async def _deletion_requested(desk: Desk) -> Content | None:
@@ -27,7 +33,7 @@ async def _deletion_requested(desk: Desk) -> Content | None:
     if row is None:
         return None
     who = person_name(row["first_name"], row["last_name"]) or one_line(row["username"])
-    return Content({"number": row["number"], "who": who, "reason": desk.secrets.get("reason", "")})
+    return Content({"number": row["number"], "who": who, "reason": words(row["reason"] or "")})
 
 
 _PLAIN: Sequence[str] = ("welcome", "password_changed", "codes_exhausted", "email_changed")

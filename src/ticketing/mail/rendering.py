@@ -62,8 +62,13 @@ class Renderer:
 
 def clean(text: str) -> str:
     """The text without control characters other than line ends, and without marks that turn its direction."""
-    kept = text.replace("\r\n", "\n").replace("\r", "\n").translate(_TURNING)
+    kept = "\n".join(text.splitlines()).translate(_TURNING)
     return "".join(one for one in kept if one == "\n" or unicodedata.category(one) not in ("Cc", "Cs", "Co", "Cn"))
+
+
+def words(text: str) -> str:
+    """What somebody wrote, harmless; "" when nothing is left of it."""
+    return clean(text).strip()
 
 
 def one_line(text: str) -> str:
@@ -79,7 +84,7 @@ def person_name(*parts: str) -> str:
 
 def quoted(text: str) -> str:
     """Somebody's words in plain text: every line marked, so that none passes for ours."""
-    return "\n".join(f"> {line}".rstrip() for line in clean(text).strip().splitlines())
+    return "\n".join(f"> {line}".rstrip() for line in words(text).splitlines())
 
 
 def tickets(count: int) -> str:
