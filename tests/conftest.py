@@ -107,7 +107,9 @@ async def database(postgres: str) -> AsyncIterator[str]:
 @pytest.fixture(scope="module")
 def settings(database: str) -> Settings:
     """The settings of this module's application; override to change one."""
-    return Settings(database_url=database, secret=SECRET, rate_limits="off", pool_size=8)
+    # Sessions last: some tests move the clock by years.
+    forever = {"session_idle_minutes": 0, "session_minutes": 0}
+    return Settings(database_url=database, secret=SECRET, rate_limits="off", pool_size=8, **forever)
 
 
 @pytest.fixture(scope="module")

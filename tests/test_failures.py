@@ -3,13 +3,15 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import asyncpg
 import pytest
 
 from ticketing.accounts import failures
+from ticketing.kit.addresses import network
+from ticketing.kit.callers import Caller, Level
 from ticketing.kit.database import Database
 from ticketing.kit.errors import TooManyRequests
 from ticketing.kit.operations import Services
@@ -23,6 +25,7 @@ class Knock:
 
     services: Services
     address: str = "192.0.2.1"
+    caller: Caller = field(default_factory=lambda: Caller(Level.PUBLIC, b"", account=7))
 
     def the(self, kind: type) -> Any:
         return self.services.the(kind)
@@ -141,4 +144,4 @@ async def test_off_is_off(services: Services) -> None:
     ],
 )
 def test_the_address_that_counts(address: str, expected: str) -> None:
-    assert failures.network(address) == expected
+    assert network(address) == expected

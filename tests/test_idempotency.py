@@ -34,7 +34,7 @@ async def perform(call: Call) -> Reply:
         case "busy" if len(performed) == 1:
             raise Busy
         case "slower" if len(performed) == 1:
-            raise TooManyRequests(1)
+            raise TooManyRequests(1, 10)
         case "crash" if len(performed) == 1:
             raise ZeroDivisionError
         case "invalid":

@@ -24,6 +24,7 @@ from .countries import routes as countries
 from .events import routes as events
 from .events import section_routes as sections
 from .hosts import routes as hosts
+from .kit.addresses import TrustedProxies, parse_networks
 from .kit.database import Database
 from .kit.errors import WrongMethod
 from .kit.logs import configure_logs
@@ -82,7 +83,7 @@ OPERATIONS: Sequence[Operation] = [
 def build_app(settings: Settings) -> Edge:
     """The ASGI application."""
     database = Database(settings.database_url, pool_size=settings.pool_size)
-    keys, vault = Keys(database), Vault(settings.secret)
+    keys, vault = Keys(database, settings), Vault(settings.secret)
     passwords, pictures, press, exports = Passwords(), Pictures(), Press(), Exports()
     intake, shield, providers = build_intake(database, settings), Shield(), build_providers(settings, database)
     things = (keys, passwords, pictures, press, exports, vault, intake, shield, providers)
@@ -117,7 +118,10 @@ def build_app(settings: Settings) -> Edge:
     )
     beside.router.redirect_slashes = False
     beside.router.default = unknown_endpoint(gatekeeper)
-    return Edge(beside, front=Paths("/v3", endpoints, otherwise=beside), wrap=lambda app: _allow_origins(app, settings))
+    front: Any = Paths("/v3", endpoints, otherwise=beside)
+    if proxies := parse_networks(settings.trusted_proxies):
+        front = TrustedProxies(front, proxies)
+    return Edge(beside, front=front, wrap=lambda app: _allow_origins(app, settings))
 
 
 def description() -> bytes:

@@ -9,10 +9,12 @@ from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 
+from .kit.addresses import parse_networks
 from .kit.money import parse_bands
 
 PREFIX = "TICKETING_"
-MAY_BE_ZERO = ("tickets_per_customer", "metrics_port")
+LARGEST = 2_000_000_000
+MAY_BE_ZERO = ("tickets_per_customer", "session_idle_minutes", "session_minutes", "metrics_port")
 PAYMENT_PROVIDERS = ("sandbox",)
 LONGEST_PAYMENT_SECONDS = 7
 
@@ -52,11 +54,18 @@ class Settings:
     payment_timeout_seconds: int = _knob(
         5, "how long the provider is waited for before a payment is answered with 202; at most 7"
     )
+    session_idle_minutes: int = _knob(43_200, "how long a session may lie unused (30 days); 0: for ever")
+    session_minutes: int = _knob(525_600, "how long a session lasts at most (a year); 0: for ever")
+    trusted_proxies: str = _knob(
+        "", "networks of proxies whose `X-Forwarded-For` is believed, comma-separated (`10.0.0.0/8`); empty: none"
+    )
     rate_limits: str = _knob("on", "`off` for none")
     traffic_per_minute: int = _knob(6000, "requests a key may make per minute and worker")
     failures_per_minute: int = _knob(300, "refused requests of one address per minute and worker")
     wrong_passwords: int = _knob(10, "wrong passwords for one account within 15 minutes, over all workers")
-    wrong_codes: int = _knob(30, "wrong gate codes of one address within 15 minutes, over all workers")
+    wrong_codes: int = _knob(
+        30, "wrong gate codes of one address within 15 minutes, over all workers; wrong mailed codes: 20 times as many"
+    )
     mailed_code_minutes: int = _knob(30, "how long a code sent by mail is good for")
     mailed_code_tries: int = _knob(5, "wrong codes after which a verification or a reset expires")
     wrong_mailed_codes: int = _knob(
@@ -108,10 +117,19 @@ class Settings:
             raise BadSetting("TICKETING_DEV_PAGES is neither `on` nor `off`.")
         self._ensure_payments()
         self._ensure_mail()
+        try:
+            parse_networks(self.trusted_proxies)
+        except ValueError as error:
+            raise BadSetting(f"TICKETING_TRUSTED_PROXIES: {error}.") from None
+        self._ensure_numbers()
+
+    def _ensure_numbers(self) -> None:
         for one in fields(self):
             value = getattr(self, one.name)
             if isinstance(value, int) and value < (0 if one.name in MAY_BE_ZERO else 1):
                 raise BadSetting(f"{variable(one.name)} is too small: {value}.")
+            if isinstance(value, int) and value > LARGEST:
+                raise BadSetting(f"{variable(one.name)} is too large: {value}.")
 
     def _ensure_payments(self) -> None:
         if self.payment_provider not in PAYMENT_PROVIDERS:

@@ -217,7 +217,11 @@ SELECT true FROM tickets ticket JOIN events event ON event.id = ticket.event_id
 
 
 async def _end_sessions(db: Connection, account_id: int) -> None:
-    await db.execute("UPDATE sessions SET ended_at = clock() WHERE account_id = $1 AND ended_at IS NULL", account_id)
+    await db.execute(
+        "UPDATE sessions SET ended_at = least(clock(), idle_until, expires_at)"
+        " WHERE account_id = $1 AND ended_at IS NULL",
+        account_id,
+    )
     await announce(db)
 
 

@@ -117,7 +117,7 @@ async def reset_password(call: Call) -> Reply:
                 db, call.new_id(), call.caller, "account.password_reset", f"/accounts/{attempt.number}"
             )
     await _settle(call, bounds, attempt)
-    await failures.forget(call, failures.own_password_bounds(call, attempt.account))
+    await failures.clear(call, failures.own_password_bounds(call, attempt.account))
     return Reply(Reset(f"/resets/{attempt.request}", attempt.email, "Completed"))
 
 

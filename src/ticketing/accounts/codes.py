@@ -48,6 +48,7 @@ class Attempt:
     number: str
     email: str
     seconds_to_midnight: int
+    most_wrong: int
 
     def ensure_right(self) -> None:
         """Raise VerificationClosed or ResetClosed, TooManyRequests, WrongVerificationCode or WrongResetCode."""
@@ -55,7 +56,7 @@ class Attempt:
             case Verdict.CLOSED:
                 raise _CLOSED[self.purpose]
             case Verdict.REFUSED_TODAY:
-                raise TooManyRequests(self.seconds_to_midnight)
+                raise TooManyRequests(self.seconds_to_midnight, self.most_wrong)
             case Verdict.WRONG:
                 raise _WRONG[self.purpose]
 
@@ -114,7 +115,7 @@ def ensure_open(settings: Settings, request: Row) -> None:
 
     Raises what `Attempt.ensure_right` raises, but for a wrong code.
     """
-    _attempt(request, _judge(settings, request, is_right=True)).ensure_right()
+    _attempt(settings, request, _judge(settings, request, is_right=True)).ensure_right()
 
 
 async def try_code(
@@ -141,7 +142,7 @@ async def try_code(
         await close_requests(db, request["account_id"], purpose)
     elif verdict is Verdict.WRONG:
         await _count_wrong(db, settings, request)
-    return _attempt(request, verdict)
+    return _attempt(settings, request, verdict)
 
 
 async def close_requests(db: Connection, account_id: int, *purposes: Purpose) -> None:
@@ -199,7 +200,7 @@ def _judge(settings: Settings, request: Row, *, is_right: bool) -> Verdict:
     return judge(Tried(request["closed"], request["wrong_today"], is_right), settings.wrong_mailed_codes)
 
 
-def _attempt(request: Row, verdict: Verdict) -> Attempt:
+def _attempt(settings: Settings, request: Row, verdict: Verdict) -> Attempt:
     return Attempt(
         Purpose(request["purpose"]),
         verdict,
@@ -208,6 +209,7 @@ def _attempt(request: Row, verdict: Verdict) -> Attempt:
         request["number"],
         request["email"],
         request["seconds_to_midnight"],
+        settings.wrong_mailed_codes,
     )
 
 

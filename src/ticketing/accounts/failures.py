@@ -12,19 +12,14 @@ Windows are fixed: they open with the first try and close a quarter of an hour l
 prolong them. The table holds keyed hashes only, is not logged (a crash of PostgreSQL empties it) and nothing waits on
 its rows for longer than one statement.
 
-The real bounds, with the defaults (`TICKETING_WRONG_PASSWORDS` 10, `TICKETING_WRONG_CODES` 30):
-- passwords: 10 per account and address, 200 per address over all accounts, and 100 per account over all addresses from
-  which that account has never signed in - each in 15 minutes. So a botnet gets at most 9,600 guesses at one account a
-  day, each costing it an argon2id run of ours. Meanwhile the owner is let in from any address he has used before; from
-  a new one he waits 15 minutes at most, then races for a place in the next window.
-- gate codes: 30 per address in 15 minutes, 2,880 a day, at codes of which there are 36^8 = 2.8 million million.
-An IPv6 address counts as its /64, which is what one customer of a provider has.
+The real bound of each secret, and what it means for its owner, is in `docs/security.md`.
 """
 
-import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ticketing.kit.addresses import network
+from ticketing.kit.callers import Level
 from ticketing.kit.database import Connection
 from ticketing.kit.errors import TooManyRequests
 from ticketing.kit.operations import Call
@@ -34,6 +29,7 @@ from ticketing.settings import Settings
 WINDOW_SECONDS = 15 * 60
 HOUR_SECONDS = 3600
 ADDRESS_FACTOR = 20  # wrong passwords, and wrong mailed codes, of one address, over all accounts
+SESSIONS_LOOKED_AT = 100
 REQUESTS_FACTOR = 100  # codes mailed because of one address, over all accounts
 ACCOUNT_FACTOR = 10  # wrong passwords for one account, over all addresses new to it
 
@@ -54,26 +50,33 @@ class Bound:
 def password_bounds(call: Call, *, account: int | None, known: bool = False) -> list[Bound]:
     """What bounds the passwords tried for an account (None: an identification nobody has).
 
-    `known` says that the account has signed in from this address before (`is_known_address`).
+    `known` says that the account has signed in from this address before (`is_known_address`): then neither guesses
+    from elsewhere nor a neighbour's at other accounts stand in its way.
     """
     limit, place = call.the(Settings).wrong_passwords, network(call.address)
-    bounds = [Bound(f"password from {place}", limit * ADDRESS_FACTOR)]
-    if account is not None:
-        # The narrowest first: what it refuses must not use up the others, or one address could shut an account.
-        bounds.insert(0, Bound(f"password of {account} from {place}", limit, cleared=True))
-        if not known:
-            bounds.append(Bound(f"password of {account}", limit * ACCOUNT_FACTOR))
-    return bounds
+    spraying = Bound(f"password from {place}", limit * ADDRESS_FACTOR)
+    if account is None:
+        return [spraying]
+    # The narrowest first: what it refuses must not use up the others, or one address could shut an account.
+    narrow = Bound(f"password of {account} from {place}", limit, cleared=True)
+    return [narrow] if known else [narrow, spraying, _account_bound(call, account)]
 
 
 def own_password_bounds(call: Call, account: int) -> list[Bound]:
-    """What whoever has just set a new password here need not wait for."""
-    return password_bounds(call, account=account, known=True)[:1]
+    """What whoever has just set a new password here need not wait for; to be forgotten."""
+    narrow, *_ = password_bounds(call, account=account, known=True)
+    return [narrow, _account_bound(call, account)]
+
+
+def _account_bound(call: Call, account: int) -> Bound:
+    return Bound(f"password of {account}", call.the(Settings).wrong_passwords * ACCOUNT_FACTOR)
 
 
 def code_bounds(call: Call) -> list[Bound]:
-    """What bounds the gate codes tried from an address."""
-    return [Bound(f"gate code from {network(call.address)}", call.the(Settings).wrong_codes)]
+    """What bounds the gate codes tried from an address: one's own, if one is signed in there."""
+    caller, place = call.caller, network(call.address)
+    target = f"{caller.account} at {place}" if caller.level is not Level.PUBLIC else place
+    return [Bound(f"gate code from {target}", call.the(Settings).wrong_codes)]
 
 
 def mailed_code_bounds(call: Call) -> list[Bound]:
@@ -91,10 +94,11 @@ def request_bounds(call: Call, account: int) -> list[Bound]:
 
 
 async def is_known_address(db: Connection, account: int, address: str) -> bool:
-    """Whether the account has had a session from this address."""
-    return bool(
-        await db.fetchval("SELECT true FROM sessions WHERE account_id = $1 AND ip = $2 LIMIT 1", account, address)
+    """Whether the account has lately had a session from this address."""
+    rows = await db.fetch(
+        "SELECT ip FROM sessions WHERE account_id = $1 ORDER BY id DESC LIMIT $2", account, SESSIONS_LOOKED_AT
     )
+    return network(address) in {network(row["ip"]) for row in rows if row["ip"]}
 
 
 async def claim_try(call: Call, bounds: Sequence[Bound]) -> None:
@@ -109,7 +113,7 @@ async def claim_try(call: Call, bounds: Sequence[Bound]) -> None:
         for bound in bounds:
             target = _target(vault, bound)
             if await db.fetchval(_CLAIM, target, bound.limit, bound.seconds) is None:
-                raise TooManyRequests(max(1, await db.fetchval(_REMAINING, target) or 1))
+                raise TooManyRequests(max(1, await db.fetchval(_REMAINING, target) or 1), bound.limit)
 
 
 async def forget(call: Call, bounds: Sequence[Bound]) -> None:
@@ -122,21 +126,14 @@ async def forget(call: Call, bounds: Sequence[Bound]) -> None:
             await db.execute(_CLEAR if bound.cleared else _RELEASE, _target(vault, bound))
 
 
+async def clear(call: Call, bounds: Sequence[Bound]) -> None:
+    """Forget every try against these bounds."""
+    await forget(call, [replace(bound, cleared=True) for bound in bounds])
+
+
 async def tidy(db: Connection) -> None:
     """Drop what no longer bounds anything; for a job."""
     await db.execute("DELETE FROM failures WHERE until <= clock()")
-
-
-def network(address: str) -> str:
-    """The address, or the /64 of an IPv6 one; whatever else a server calls its client stays as it is."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if parsed.version == 4:
-        return address
-    mapped = parsed.ipv4_mapped
-    return str(mapped) if mapped else str(ipaddress.ip_network((int(parsed), 64), strict=False))
 
 
 def _target(vault: Vault, bound: Bound) -> str:

@@ -147,14 +147,19 @@ class Unprocessable(Refusal):
 
 
 class TooManyRequests(Refusal):
-    """A limit was passed; `seconds` until it opens again."""
+    """A limit was passed; `seconds` until it opens again, and how much it allows."""
 
     status = 429
 
-    def __init__(self, seconds: int) -> None:
+    def __init__(self, seconds: int, limit: int) -> None:
         super().__init__(
             f"Too many requests. Please try again in {seconds} seconds.",
-            headers={"Retry-After": str(seconds)},
+            headers={
+                "Retry-After": str(seconds),
+                "RateLimit-Limit": str(limit),
+                "RateLimit-Remaining": "0",
+                "RateLimit-Reset": str(seconds),
+            },
         )
 
 

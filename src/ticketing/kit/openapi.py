@@ -195,7 +195,7 @@ def _errors(operation: Operation) -> dict[str, Any]:
         401: {"no key": {"message": UNAUTHENTICATED}},
         403: {"restricted": {"message": RESTRICTED}},
         412: {"upgrade": {"error": "Please upgrade your client to complete this request"}},
-        429: {"too many": TooManyRequests(5).body()},
+        429: {"too many": TooManyRequests(5, 10).body()},
         500: {"crash": CRASH},
         503: {"busy": Busy(1).body()},
     }

@@ -269,7 +269,8 @@ async def _send_start(send: Any, reply: Reply, length: int | None, headers: Head
     if length is not None:
         lines.append((b"content-length", b"%d" % length))
     if headers:
-        lines += headers
+        own = {name.lower().encode() for name in reply.headers}  # the answer knows better which limit it met
+        lines += [line for line in headers if line[0] not in own] if own else headers
     for name, value in reply.headers.items():
         lines.append((name.lower().encode(), value.encode("latin-1")))
     await send({"type": "http.response.start", "status": reply.status, "headers": lines})

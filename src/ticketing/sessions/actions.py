@@ -5,6 +5,9 @@ import secrets
 from ticketing.kit.callers import announce
 from ticketing.kit.database import Connection
 from ticketing.kit.vault import hash_key
+from ticketing.settings import Settings
+
+from .rules import idle_seconds
 
 
 def new_key() -> str:
@@ -29,15 +32,21 @@ async def keep_password(db: Connection, account_id: int, known_hash: str, better
     return True
 
 
-async def start_session(db: Connection, session_id: int, account_id: int, *, key: str, ip: str, agent: str) -> None:
-    """Open a session, in which the key stands for the account."""
+async def start_session(
+    db: Connection, settings: Settings, session_id: int, account_id: int, *, key: str, ip: str, agent: str
+) -> None:
+    """Open a session, in which the key stands for the account until it lies idle too long, or is old."""
     await db.execute(
-        "INSERT INTO sessions (id, account_id, key_hash, ip, agent, started_at) VALUES ($1, $2, $3, $4, $5, clock())",
+        "INSERT INTO sessions (id, account_id, key_hash, ip, agent, started_at, idle_until, expires_at)"
+        " SELECT $1, $2, $3, $4, $5, at, coalesce(at + make_interval(secs => $6), 'infinity'),"
+        "        coalesce(at + make_interval(mins => nullif($7::int, 0)), 'infinity') FROM clock() AS at",
         session_id,
         account_id,
         hash_key(key),
         ip,
         agent,
+        idle_seconds(settings.session_idle_minutes)[1],
+        settings.session_minutes,
     )
 
 

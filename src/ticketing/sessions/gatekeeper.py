@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from ticketing.accounts.failures import network
+from ticketing.kit.addresses import network
 from ticketing.kit.callers import ANNOUNCED, Caller
 from ticketing.kit.database import Database
 from ticketing.kit.errors import Refusal, Restricted, TooManyRequests, Unauthenticated
@@ -44,14 +44,15 @@ class KeyGatekeeper(Gatekeeper):
             raise Unauthenticated
         caller = self._keys.remembered(key) or await self._find_caller(call, key)
         call.known_caller = caller
-        if self._is_limited and self._traffic.count((caller.key_hash, call.address)) < 0:
-            raise TooManyRequests(self._traffic.seconds_left())
+        if self._is_limited and self._traffic.count((caller.key_hash, network(call.address))) < 0:
+            raise TooManyRequests(self._traffic.seconds_left(), self._traffic.limit)
         if caller.level not in MAY_CALL[call.operation.id]:
             raise Restricted
 
     async def _find_caller(self, call: Call, key: str) -> Caller:
-        if self._is_limited and self._failures.is_past(network(call.address), FLOOD):
-            raise TooManyRequests(self._failures.seconds_left())
+        flooded = self._is_limited and self._failures.is_past(network(call.address), FLOOD)
+        if flooded and not self._keys.knows(key):
+            raise TooManyRequests(self._failures.seconds_left(), self._failures.limit)
         caller = await self._keys.find_caller(key)
         if caller is None:
             raise await self._strangers_refusal(call.operation.id, key)
@@ -68,7 +69,7 @@ class KeyGatekeeper(Gatekeeper):
     def refuse_stranger(self, address: str, refusal: Refusal) -> Refusal:
         """The refusal, or TooManyRequests when the address has had too many of them."""
         if self._is_limited and self._failures.count(network(address)) < 0:
-            return TooManyRequests(self._failures.seconds_left())
+            return TooManyRequests(self._failures.seconds_left(), self._failures.limit)
         return refusal
 
     def is_repeatable(self, call: Call) -> bool:
@@ -91,7 +92,7 @@ class KeyGatekeeper(Gatekeeper):
         if not self._is_limited:
             return []
         if caller is not None:
-            limit, remaining = self._traffic, self._traffic.remaining((caller.key_hash, address))
+            limit, remaining = self._traffic, self._traffic.remaining((caller.key_hash, network(address)))
         else:
             limit, remaining = self._failures, self._failures.remaining(network(address))
         return [

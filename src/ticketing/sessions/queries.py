@@ -11,11 +11,14 @@ from ticketing.kit.paging import Listing
 
 from .schemas import Integration, PastSession, Session
 
+ENDS_AT = "least(session.idle_until, session.expires_at)"  # when a session ends, if nobody ends it before
+IS_OPEN = f"session.ended_at IS NULL AND {ENDS_AT} > clock()"
+
 
 async def get_session(db: Connection, session_id: int, key: str) -> Session:
     """An open session with its account; `key` is what the answer shows. Raises NotFound."""
     row = await db.fetchrow(
-        "SELECT id, account_id, started_at FROM sessions WHERE id = $1 AND ended_at IS NULL", session_id
+        f"SELECT id, account_id, started_at FROM sessions session WHERE id = $1 AND {IS_OPEN}", session_id
     )
     if row is None:
         raise NotFound
@@ -35,7 +38,7 @@ async def session_for(db: Connection, caller: Caller, segment: str) -> int:
     Raises NotFound, NotYourAccount.
     """
     row = await db.fetchrow(
-        "SELECT id, account_id FROM sessions WHERE id = $1 AND ended_at IS NULL", ids.parse(segment)
+        f"SELECT id, account_id FROM sessions session WHERE id = $1 AND {IS_OPEN}", ids.parse(segment)
     )
     if row is None:
         raise NotFound
@@ -58,7 +61,8 @@ def _build_past_session(row: Row) -> PastSession:
 
 HISTORY: Listing[PastSession] = Listing(
     source="sessions session",
-    columns="session.id, session.ip, session.agent, session.started_at, session.ended_at",
+    columns="session.id, session.ip, session.agent, session.started_at,"
+    f" coalesce(session.ended_at, CASE WHEN {ENDS_AT} <= clock() THEN {ENDS_AT} END) AS ended_at",
     id="session.id",
     build=_build_past_session,
 )

@@ -7,6 +7,7 @@ from ticketing.accounts.queries import account_for, find_identified
 from ticketing.kit.errors import Busy, NotFound, Restricted, Unauthenticated
 from ticketing.kit.operations import Call, Operations, Reply, created, done
 from ticketing.kit.paging import Page
+from ticketing.settings import Settings
 
 from . import actions, queries
 from .errors import Deactivated, WrongPassword
@@ -53,7 +54,9 @@ async def start_session(call: Call) -> Reply:
     async with call.transaction() as db:
         if not await actions.keep_password(db, account["id"], known_hash, better_hash):
             raise Busy
-        await actions.start_session(db, session_id, account["id"], key=key, ip=call.address, agent=_agent(call))
+        await actions.start_session(
+            db, call.the(Settings), session_id, account["id"], key=key, ip=call.address, agent=_agent(call)
+        )
         return created(await queries.get_session(db, session_id, key))
 
 
