@@ -1,6 +1,7 @@
 """Work that a request begins and that is done to its end, whether or not the client stays for the answer."""
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -19,15 +20,19 @@ class Shield:
     def __init__(self) -> None:
         self._under_way: set[asyncio.Task[Any]] = set()
 
-    async def run(self, work: Coroutine[Any, Any, T], seconds: float | None = None) -> T:
+    def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Begin some work; whoever wants its end uses `wait`."""
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return task
+
+    async def wait(self, task: asyncio.Task[T], seconds: float | None = None) -> T:
         """What the work returns or raises.
 
         Raises TimeoutError when it takes longer than `seconds`; it goes on then, as it does when the waiting request
         is cancelled.
         """
-        task = asyncio.create_task(work)
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
         try:
             async with asyncio.timeout(seconds):
                 return await asyncio.shield(task)
@@ -36,9 +41,11 @@ class Shield:
             raise
 
     async def close(self) -> None:
-        """Wait for what is under way, but not for ever."""
-        if self._under_way:
-            await asyncio.wait(self._under_way, timeout=CLOSE_SECONDS)
+        """Wait for what is under way, and what follows from it, but not for ever."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                while self._under_way:
+                    await asyncio.wait(set(self._under_way))
 
 
 def _note_failure(task: asyncio.Task[Any]) -> None:

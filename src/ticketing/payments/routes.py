@@ -1,5 +1,6 @@
 """Payments and refunds over HTTP."""
 
+import asyncio
 import contextlib
 
 from ticketing.kit.database import Database
@@ -48,11 +49,16 @@ async def settle_order(call: Call) -> Reply:
         order_id = await find_managed(db, call.caller, call.path["order"])
         means, payer = await read_payment(db, call.json(), takes_cards=provider.takes_cards)
     shield, seconds = call.the(Shield), call.the(Settings).payment_timeout_seconds
-    attempt, is_new = await shield.run(begin(database, provider, call.caller, order_id, _digest(call)))
-    if is_new:
-        work = charge(database, provider, attempt, means, payer, seconds)
+
+    async def open_and_charge() -> tuple[Attempt, asyncio.Task[Attempt] | None]:
+        attempt, is_new = await begin(database, provider, call.caller, order_id, _digest(call))
+        charging = charge(database, provider, attempt, means, payer, seconds) if is_new else None
+        return attempt, shield.start(charging) if charging else None
+
+    attempt, charging = await shield.wait(shield.start(open_and_charge()))
+    if charging is not None:
         try:
-            attempt = await shield.run(work, seconds + RECORDING_SECONDS)
+            attempt = await shield.wait(charging, seconds + RECORDING_SECONDS)
         except TimeoutError:
             attempt = await _as_it_stands(database, attempt)
     return await _payment_reply(database, attempt)
@@ -102,13 +108,17 @@ async def refund_order(call: Call) -> Reply:
         values = await REFUND.read(call.json(), db)
     request = Request(values["reason"], call.caller.account, _digest(call))
     shield, seconds = call.the(Shield), call.the(Settings).payment_timeout_seconds
-    giving, is_new = await shield.run(begin_refund(database, call.caller, order_id, request))
-    if is_new:
+
+    async def open_and_repay() -> tuple[Giving, asyncio.Task[Giving] | None]:
+        giving, is_new = await begin_refund(database, call.caller, order_id, request)
         provider = call.the(Providers).find(giving.provider)
+        repaying = repay(database, provider, giving, seconds, again=False) if is_new else None
+        return giving, shield.start(repaying) if repaying else None
+
+    giving, repaying = await shield.wait(shield.start(open_and_repay()))
+    if repaying is not None:
         with contextlib.suppress(TimeoutError):  # it goes on; what is answered is what was known then
-            giving = await shield.run(
-                repay(database, provider, giving, seconds, again=False), seconds + RECORDING_SECONDS
-            )
+            giving = await shield.wait(repaying, seconds + RECORDING_SECONDS)
     return _refund_reply(giving)
 
 
