@@ -42,7 +42,18 @@ def password_file() -> Iterator[str]:
 async def test_help_lists_the_commands() -> None:
     code, said = await command("--help")
     assert code == 0
-    for name in ("serve", "demo", "migrate", "worker", "admin", "integrations", "openapi", "settings", "version"):
+    for name in (
+        "serve",
+        "demo",
+        "migrate",
+        "worker",
+        "admin",
+        "integrations",
+        "ticket-keys",
+        "openapi",
+        "settings",
+        "version",
+    ):
         assert re.search(rf"^\W+{name}\b", said, re.MULTILINE), said
 
 

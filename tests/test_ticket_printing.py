@@ -403,6 +403,25 @@ async def test_a_child_that_died_is_replaced_and_none_is_left() -> None:
     assert _children() == others
 
 
+async def test_the_child_ends_with_the_process_that_started_it() -> None:
+    """However it ends: this one is killed."""
+    script = """
+import asyncio, os, signal
+from ticketing.tickets.press import Press
+from ticketing.tickets.sheets import PrintPng
+press = Press()
+asyncio.run(press.print(PrintPng("TK1.A")))
+print(press._child.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    ended = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", script], capture_output=True, text=True)
+    assert ended.returncode == -9, ended.stderr
+    deadline = time.monotonic() + 10
+    while psutil.pid_exists(int(ended.stdout)) and psutil.Process(int(ended.stdout)).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+
+
 async def test_what_cannot_be_printed_is_told_and_the_next_is_printed(press: Press) -> None:
     with pytest.raises(PrintingFailed, match="DataOverflowError"):
         await press.print(PrintPng("x" * 10_000))
@@ -411,10 +430,15 @@ async def test_what_cannot_be_printed_is_told_and_the_next_is_printed(press: Pre
 
 async def test_the_press_is_bounded_in_number_and_in_time() -> None:
     many = PrintPdf([sheet(serial=f"DAWIER-BACK{number:08}") for number in range(5)])
-    press = Press(waiting=3, seconds=30, limit_seconds=30)
-    outcomes = await asyncio.gather(*(press.print(many) for _ in range(8)), return_exceptions=True)
-    assert sum(isinstance(one, bytes) for one in outcomes) == 3
-    assert sum(isinstance(one, Busy) for one in outcomes) == 5
+    press = Press(waiting=6, files=3, seconds=30, limit_seconds=30)
+    code = PrintPng("TK1.A")
+    orders = [(many, "alice")] * 4 + [(many, "bob")] * 2 + [(code, "alice")] * 4
+    outcomes = await asyncio.gather(*(press.print(*order) for order in orders), return_exceptions=True)
+    printed = [isinstance(one, bytes) for one in outcomes]
+    # Two of Alice's files and one of Bob's; three codes beside them.
+    assert printed == [True, True, False, False, True, False, True, True, True, False]
+    assert all(isinstance(one, bytes | Busy) for one in outcomes)
+    assert await press.print(many, "alice")
     press.close()
     with pytest.raises(Busy):
         await press.print(PrintPng("TK1.A"))

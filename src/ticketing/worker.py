@@ -45,7 +45,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event, jobs: Jobs = JOBS)
     database = Database(settings.database_url, pool_size=POOL_SIZE)
     if not await _open(database, stop):
         return
-    press = Press(waiting=PRINTS_WAITING, seconds=PRINT_SECONDS)
+    press = Press(waiting=PRINTS_WAITING, files=PRINTS_WAITING, seconds=PRINT_SECONDS)
     providers = build_providers(settings, database)
     services = Services(settings, database, Vault(settings.secret), press, providers)
     services.add(Postman(services))

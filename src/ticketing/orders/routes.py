@@ -146,7 +146,7 @@ async def print_order_tickets(call: Call) -> Reply:
     number = call.path["order"]
     async with call.reading() as db:
         order_id = await queries.readable_order(db, call.caller, number)
-    printed = await order_pdf(call.services, order_id)
+    printed = await order_pdf(call.services, order_id, asker=call.caller.account)
     if printed is None:
         raise NothingToPrint
     return private_file(printed, "application/pdf", f"tickets-{number}.pdf")

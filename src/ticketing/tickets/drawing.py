@@ -9,18 +9,17 @@ from colorsys import hls_to_rgb
 from hashlib import sha256
 from typing import Any, cast
 
-import segno
 from fpdf import FPDF
 from fpdf.drawing_primitives import DeviceRGB
 from fpdf.enums import MethodReturnValue, TextMode, XPos, YPos
 
+from .codes import draw_code
 from .lettering import FAMILY, has_bold, load_fonts, printable, runs_leftwards
 from .sheets import Sheet
 
 WIDTH, HEIGHT = 105.0, 148.0  # A6, in mm
 MARGIN = 8.0
 INNER = WIDTH - 2 * MARGIN
-QUIET_MODULES = 4  # white on all sides of the code, as the standard asks
 CODE_MM = 46.0
 QUIET_MM = 5.0  # the same around the code on the page; its modules are 1 mm or less
 TEAR = 91.0  # where the stub with the code begins
@@ -50,13 +49,6 @@ def draw_pdf(sheets: Sequence[Sheet]) -> bytes:
         pdf.add_page()
         _Page(pdf, sheet).draw()
     return bytes(pdf.output())
-
-
-def draw_code(payload: str, scale: int = 10, border: int = QUIET_MODULES) -> bytes:
-    """The QR code as a PNG, `scale` pixels to a module; a third of it may be unreadable."""
-    out = io.BytesIO()
-    segno.make_qr(payload, error="m").save(out, kind="png", scale=scale, border=border)
-    return out.getvalue()
 
 
 def _texts(sheet: Sheet) -> list[str]:

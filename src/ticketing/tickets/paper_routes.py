@@ -25,7 +25,7 @@ async def print_ticket(call: Call) -> Reply:
     A page of A6 with a QR code that a gate can verify. A ticket that opens no gate at present is not printed.
     """
     ticket = await _held(call)
-    printed = await printing.ticket_pdf(call.services, ticket.serial)
+    printed = await printing.ticket_pdf(call.services, ticket.serial, asker=call.caller.account)
     if printed is None:
         raise OpensNoGate
     return private_file(printed, "application/pdf", f"{ticket.serial}.pdf")

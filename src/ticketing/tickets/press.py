@@ -8,6 +8,7 @@ import contextlib
 import subprocess
 import sys
 import threading
+from collections.abc import Hashable, Iterator
 
 import msgspec
 
@@ -15,9 +16,10 @@ from ticketing.kit.errors import Busy
 from ticketing.kit.threads import BoundedThreads
 
 from .printer import read_frame, write_frame
-from .sheets import Order
+from .sheets import Order, PrintPng
 
 SECONDS = 8.0  # for one order on the press; 50 pages take two
+FILES_PER_ASKER = 2
 ORDERS_BEFORE_NEW = 500  # whatever a library keeps in memory for good ends with the child
 
 
@@ -26,9 +28,17 @@ class PrintingFailed(RuntimeError):
 
 
 class Press:
-    """The press of one process. At most `waiting` orders wait or are printed, each no longer than `seconds` in all."""
+    """The press of one process.
 
-    def __init__(self, *, waiting: int = 8, seconds: float = 9.0, limit_seconds: float = SECONDS) -> None:
+    At most `waiting` orders wait or are printed, `files` of them PDFs (a code is drawn in a hundredth of the time), and
+    each waits no longer than `seconds` in all.
+    """
+
+    def __init__(
+        self, *, waiting: int = 64, files: int = 8, seconds: float = 9.0, limit_seconds: float = SECONDS
+    ) -> None:
+        self._files: list[Hashable] = []  # who asked for those under way
+        self._most_files = files
         self._threads = BoundedThreads("press", threads=1, waiting=waiting, seconds=seconds)
         self._limit_seconds = limit_seconds
         self._child: subprocess.Popen[bytes] | None = None
@@ -36,14 +46,29 @@ class Press:
         self._closed = False
         self._at_work = threading.Lock()
 
-    async def print(self, order: Order) -> bytes:
-        """The file that was asked for.
+    async def print(self, order: Order, asker: Hashable = None) -> bytes:
+        """The file that was asked for; by whom, so that nobody has the press for himself.
 
         Raises Busy when too many wait or it takes too long, PrintingFailed.
         """
         if self._closed:
             raise Busy(2)
-        return await self._threads.run(lambda: self._print(msgspec.msgpack.encode(order)))
+        if isinstance(order, PrintPng):
+            return await self._threads.run(lambda: self._print(msgspec.msgpack.encode(order)))
+        with self._turn(asker):
+            return await self._threads.run(lambda: self._print(msgspec.msgpack.encode(order)))
+
+    @contextlib.contextmanager
+    def _turn(self, asker: Hashable) -> Iterator[None]:
+        """A place among the files under way. Raises Busy."""
+        has_enough = asker is not None and self._files.count(asker) >= FILES_PER_ASKER
+        if has_enough or len(self._files) >= self._most_files:
+            raise Busy(2)
+        self._files.append(asker)
+        try:
+            yield
+        finally:
+            self._files.remove(asker)
 
     def close(self) -> None:
         """End the child; what is being printed is lost."""

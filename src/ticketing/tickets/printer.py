@@ -33,11 +33,14 @@ def main() -> None:
 
 
 def _print(order: Order) -> bytes:
-    from . import drawing
-
+    # Each loads what it needs when it is first asked for.
     if isinstance(order, PrintPdf):
-        return drawing.draw_pdf(order.sheets)
-    return drawing.draw_code(order.payload)
+        from .drawing import draw_pdf
+
+        return draw_pdf(order.sheets)
+    from .codes import draw_code
+
+    return draw_code(order.payload)
 
 
 def read_frame(source: IO[bytes]) -> bytes | None:

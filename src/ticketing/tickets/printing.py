@@ -3,7 +3,7 @@
 What is printed is read first and the connection given back: no transaction is open while the press works.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from ticketing.kit.database import Connection, Database, Row
 from ticketing.kit.operations import Services
@@ -61,12 +61,12 @@ _CALENDAR_COLUMNS = f"""
     CASE WHEN event.ends_at IS NULL THEN '' ELSE {_stamp("event.ends_at")} END AS ends_stamp, {_EVENT_COLUMNS}"""
 
 
-async def ticket_pdf(services: Services, serial: str) -> bytes | None:
+async def ticket_pdf(services: Services, serial: str, *, asker: Hashable = None) -> bytes | None:
     """The PDF of one ticket; None when it opens no gate (in a transfer, voided, the event cancelled).
 
-    Raises Busy, PrintingFailed.
+    `asker`: who wants it, for the press is shared out among those who do. Raises Busy, PrintingFailed.
     """
-    return await _pdf(services, await _read_sheets(services, "ticket.serial = $1", serial))
+    return await _pdf(services, await _read_sheets(services, "ticket.serial = $1", serial), asker)
 
 
 async def ticket_png(services: Services, serial: str) -> bytes | None:
@@ -80,12 +80,12 @@ async def ticket_ics(services: Services, serial: str) -> bytes | None:
     return await _ics(services, "ticket.serial = $1", serial)
 
 
-async def order_pdf(services: Services, order_id: int) -> bytes | None:
+async def order_pdf(services: Services, order_id: int, *, asker: Hashable = None) -> bytes | None:
     """The PDF of an order: a page for each ticket that its customer still holds and that opens a gate.
 
     None when there is no such ticket. `services` must hold a Press. Raises Busy, PrintingFailed.
     """
-    return await _pdf(services, await _read_sheets(services, _OF_ORDER, order_id))
+    return await _pdf(services, await _read_sheets(services, _OF_ORDER, order_id), asker)
 
 
 async def order_ics(services: Services, order_id: int) -> bytes | None:
@@ -93,8 +93,8 @@ async def order_ics(services: Services, order_id: int) -> bytes | None:
     return await _ics(services, _OF_ORDER, order_id)
 
 
-async def _pdf(services: Services, sheets: list[Sheet]) -> bytes | None:
-    return await services.the(Press).print(PrintPdf(sheets)) if sheets else None
+async def _pdf(services: Services, sheets: list[Sheet], asker: Hashable) -> bytes | None:
+    return await services.the(Press).print(PrintPdf(sheets), asker) if sheets else None
 
 
 async def _read_sheets(services: Services, condition: str, value: object) -> list[Sheet]:
