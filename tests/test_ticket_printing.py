@@ -380,6 +380,13 @@ async def test_no_name_breaks_the_page(press: Press) -> None:
         assert (PLACEHOLDER in shown) is (text == PLACEHOLDER)
 
 
+async def test_a_serial_is_never_shortened(press: Press) -> None:
+    serial = "WWWWWW-WWWWWWWWWWWW"
+    (text,) = texts(await press.print(PrintPdf([sheet(serial=serial)])))
+    assert "WWWWWWWWWWWW" in text
+    assert "…" not in text
+
+
 async def test_a_short_text_is_not_shortened_and_a_long_one_says_so(press: Press) -> None:
     long = "An Evening of Words and Music " * 6
     (short, shortened) = texts(await press.print(PrintPdf([sheet(title="Jazz"), sheet(title=long)])))

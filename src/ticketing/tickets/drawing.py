@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from colorsys import hls_to_rgb
 from hashlib import sha256
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from fpdf import FPDF
 from fpdf.drawing_primitives import DeviceRGB
@@ -23,6 +23,7 @@ INNER = WIDTH - 2 * MARGIN
 CODE_MM = 46.0
 QUIET_MM = 5.0  # the same around the code on the page; its modules are 1 mm or less
 TEAR = 91.0  # where the stub with the code begins
+SERIAL_SIZES = [12, 11, 10, 9, 8]  # twelve times W fits in the last
 LETTERS_PER_LINE = 150  # more never fit; what is longer need not be measured
 
 Colour = tuple[int, int, int]
@@ -45,9 +46,10 @@ def draw_pdf(sheets: Sequence[Sheet]) -> bytes:
     pdf.set_title(printable(pdf, sheets[0].title) if len({one.title for one in sheets}) == 1 else "Tickets")
     pdf.set_creator("TickeTing")
     pdf.set_lang("en")
+    typesetter = _Typesetter(pdf)
     for sheet in sheets:
         pdf.add_page()
-        _Page(pdf, sheet).draw()
+        _Page(pdf, typesetter, sheet).draw()
     return bytes(pdf.output())
 
 
@@ -55,11 +57,60 @@ def _texts(sheet: Sheet) -> list[str]:
     return [sheet.title, sheet.host, sheet.section, sheet.holder, sheet.venue, sheet.address, sheet.disclaimer]
 
 
+class _Setting(NamedTuple):
+    """A text as it is set: its letters, the size in points, the cut ("B": bold)."""
+
+    text: str
+    size: float
+    cut: str
+
+
+class _Typesetter:
+    """Finds how texts fit; the pages of one event say nearly the same, so each text is measured once."""
+
+    def __init__(self, pdf: FPDF) -> None:
+        self._pdf = pdf
+        self._known: dict[tuple[Any, ...], _Setting] = {}
+
+    def set(self, text: str, width: float, sizes: Sequence[float], lines: int, *, bold: bool) -> _Setting:
+        """The text in the largest of the sizes in which it fits into so many lines, shortened if need be."""
+        wanted = (text, width, *sizes, lines, bold)
+        if wanted not in self._known:
+            self._known[wanted] = self._fit(
+                printable(self._pdf, text[: LETTERS_PER_LINE * lines]), width, sizes, lines, bold=bold
+            )
+        return self._known[wanted]
+
+    def _fit(self, text: str, width: float, sizes: Sequence[float], lines: int, *, bold: bool) -> _Setting:
+        cut = "B" if bold and has_bold(text) else ""
+        for size in sizes:
+            self._pdf.set_font(FAMILY, cut, size)
+            if self._count_lines(text, width) <= lines:
+                return _Setting(text, size, cut)
+        return _Setting(self._shorten(text, width, lines), sizes[-1], cut)
+
+    def _count_lines(self, text: str, width: float) -> int:
+        broken = self._pdf.multi_cell(width, 1, text, align="L", dry_run=True, output=MethodReturnValue.LINES)
+        return len(cast("list[str]", broken))
+
+    def _shorten(self, text: str, width: float, lines: int) -> str:
+        """The longest beginning of the text that fits, and an ellipsis."""
+        fits, too_long = 0, len(text)
+        while too_long - fits > 1:
+            middle = (fits + too_long) // 2
+            if self._count_lines(f"{text[:middle].rstrip()}…", width) <= lines:
+                fits = middle
+            else:
+                too_long = middle
+        return f"{text[:fits].rstrip()}…"
+
+
 class _Page:
     """One ticket on the page that was just begun."""
 
-    def __init__(self, pdf: FPDF, sheet: Sheet) -> None:
+    def __init__(self, pdf: FPDF, typesetter: _Typesetter, sheet: Sheet) -> None:
         self._pdf = pdf
+        self._typesetter = typesetter
         self._sheet = sheet
         self._accent = _accent(sheet.seed)
 
@@ -114,8 +165,8 @@ class _Page:
         width = WIDTH - MARGIN - left
         stem, _, rest = sheet.serial.partition("-")
         self._write("SERIAL", left, top, width, [6.5], colour=FAINT)
-        below = self._write(f"{stem}-", left, top + 3.2, width, [12], bold=True)
-        below = self._write(rest, left, below, width, [12], bold=True)
+        below = self._write(f"{stem}-", left, top + 3.2, width, SERIAL_SIZES, bold=True)
+        below = self._write(rest, left, below, width, SERIAL_SIZES, bold=True)
         below = self._write("Show this code at the gate. It opens once.", left, below + 1.5, width, [7], lines=3)
         side = "R" if runs_leftwards(sheet.disclaimer) else "L"
         self._write(sheet.disclaimer, left, below + 1.5, width, [6.5, 5.5], lines=8, colour=FAINT, align=side)
@@ -138,21 +189,12 @@ class _Page:
         colour: Colour = INK,
         align: str = "L",
     ) -> float:
-        """Write in the largest of the sizes in which the text fits into so many lines, shortened if need be.
-
-        The y below it.
-        """
+        """Write the text where it fits; the y below it."""
         pdf = self._pdf
-        text = printable(pdf, text[: LETTERS_PER_LINE * lines])
+        text, size, cut = self._typesetter.set(text, width, sizes, lines, bold=bold)
         if not text:
             return y
-        cut = "B" if bold and has_bold(text) else ""
-        for size in sizes:
-            pdf.set_font(FAMILY, cut, size)
-            if self._count_lines(text, width) <= lines:
-                break
-        else:
-            text = self._shorten(text, width, lines)
+        pdf.set_font(FAMILY, cut, size)
         pdf.set_text_color(*colour)
         pdf.set_xy(x, y)
         # fpdf2 loses the main font where the first letter is of another one; a space of its own comes first.
@@ -170,21 +212,6 @@ class _Page:
             "draw_color": DeviceRGB(*(level / 255 for level in colour)),
             "line_width": size * 0.035,
         }
-
-    def _count_lines(self, text: str, width: float) -> int:
-        broken = self._pdf.multi_cell(width, 1, text, align="L", dry_run=True, output=MethodReturnValue.LINES)
-        return len(cast("list[str]", broken))
-
-    def _shorten(self, text: str, width: float, lines: int) -> str:
-        """The longest beginning of the text that fits, and an ellipsis."""
-        fits, too_long = 0, len(text)
-        while too_long - fits > 1:
-            middle = (fits + too_long) // 2
-            if self._count_lines(f"{text[:middle].rstrip()}…", width) <= lines:
-                fits = middle
-            else:
-                too_long = middle
-        return f"{text[:fits].rstrip()}…"
 
 
 def _accent(seed: str) -> Colour:
