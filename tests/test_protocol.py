@@ -5,6 +5,7 @@ import io
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import msgspec
@@ -16,7 +17,7 @@ from ticketing.kit import logs
 from ticketing.kit.callers import Level
 from ticketing.kit.database import Database
 from ticketing.kit.forms import Field, Form, text
-from ticketing.kit.operations import Call, Operations, Reply
+from ticketing.kit.operations import Call, Operations, Reply, private_file
 from ticketing.kit.protocol import version_numbers
 from ticketing.sessions.permissions import ANY, MAY_CALL
 from ticketing.settings import Settings
@@ -46,6 +47,12 @@ async def try_body(call: Call) -> Reply:
 async def try_crash(call: Call) -> Reply:
     """Fail in a way nobody foresaw."""
     raise ZeroDivisionError("internal: the password is hunter2")
+
+
+@operations("GET /trials/{trial}.pdf", media_type="application/pdf")
+async def try_file(call: Call) -> Reply:
+    """Tell what the path holds, as a file."""
+    return private_file(call.path["trial"].encode(), "application/pdf", "trial.pdf")
 
 
 @operations("DELETE /trials/{trial}")
@@ -99,6 +106,21 @@ async def test_an_unknown_path_is_told_first(http: httpx.AsyncClient) -> None:
                 404,
                 {"message": f"The requested endpoint {shown} does not exist on this server."},
             )
+
+
+@pytest.mark.parametrize("value", ["1", "1.txt", "a.pdf", "..", "%F0%9F%8E%AB"])
+async def test_a_file_stands_beside_the_thing_it_is_made_of(public: Client, value: str) -> None:
+    answer = await public.get(f"/trials/{value}.pdf")
+    assert (answer.status, answer.body.decode()) == (200, unquote(value))
+    assert answer.headers["content-type"] == "application/pdf"
+    assert answer.headers["content-disposition"] == 'attachment; filename="trial.pdf"'
+
+
+async def test_an_ending_alone_or_another_is_no_file(public: Client, http: httpx.AsyncClient) -> None:
+    for value in (".pdf", "1.txt", "1.PDF", "1pdf"):
+        assert (await public.get(f"/trials/{value}")).body == CRASH  # the operation without an ending answers
+    answer = await ask(http, "DELETE", "/v3/trials/1.pdf")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
 
 
 async def test_the_wrong_method_comes_before_version_and_key(http: httpx.AsyncClient) -> None:

@@ -170,7 +170,7 @@ class Paths:
             following = node.fixed.get(segment)
             if following is None:
                 value, dot, ending = segment.rpartition(".")
-                following = node.parameters.get(dot + ending) if dot else None
+                following = node.parameters.get(dot + ending) if value else None
                 if following is None:
                     value, following = segment, node.parameters.get("")
                 if following is None or not value:
