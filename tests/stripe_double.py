@@ -18,9 +18,12 @@ from urllib.parse import parse_qsl
 
 import h11
 
+import log_watch
+
 KEY = "sk_test_double_4eC39HqLyjWDarjtT1zdp7dc"
 WEBHOOK_SECRET = "whsec_double_5f2b1c9d8e7a"
 VERSION = "2026-10-28.endive"
+log_watch.keep_secret(KEY.rpartition("_")[2], WEBHOOK_SECRET.rpartition("_")[2])
 
 # What happens to a request: the answer is lost after the work, or the request before it; the double waits; or faults.
 Fault = Literal["lose answer", "lose request", "hang", "hang after", "500", "500 after", "503", "429", "409"]
@@ -199,14 +202,15 @@ class Double:
         amount = int(params["amount"])
         if amount < 50 and params["currency"] == "usd":
             raise Problem(400, "invalid_request_error", code="amount_too_small", param="amount")
-        intent_id = f"pi_{secrets.token_hex(12)}"
+        intent_id, secret = f"pi_{secrets.token_hex(12)}", secrets.token_hex(12)
+        log_watch.keep_secret(secret)
         intent = self.intents[intent_id] = {
             "id": intent_id,
             "object": "payment_intent",
             "amount": amount,
             "amount_received": 0,
             "currency": params["currency"],
-            "client_secret": f"{intent_id}_secret_{secrets.token_hex(12)}",
+            "client_secret": f"{intent_id}_secret_{secret}",
             "description": params.get("description"),
             "last_payment_error": None,
             "livemode": False,

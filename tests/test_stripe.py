@@ -1,8 +1,11 @@
 """Stripe as a provider, against a double of its API: no charge twice, none that nobody knows of, whatever is lost."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +13,7 @@ import stripe
 from structlog.testing import capture_logs
 
 from stripe_double import KEY, Double, Fault, Problem, open_double
+from ticketing.kit.database import Database
 from ticketing.payments.providers import (
     Action,
     Card,
@@ -26,8 +30,10 @@ from ticketing.payments.providers import (
     Waiting,
 )
 from ticketing.payments.providers import stripe as module
+from ticketing.payments.providers.choosing import build_providers
 from ticketing.payments.providers.minor_units import to_minor_units
 from ticketing.payments.providers.stripe import Stripe
+from ticketing.settings import BadSetting, read_settings
 
 MARVIN = Payer("Marvin", "marvin@example.com", "+1 268 460 1234", ("1 High Street", ""), "S", "S", "Dominica")
 CHARGE = Charge("payment-17325458293736", "", 5099, "USD", "0123456789AB")
@@ -446,3 +452,44 @@ async def test_an_unknown_charge_is_a_fault(provider: Stripe) -> None:
         await provider.find(elsewhere)
     with pytest.raises(Failed):
         await provider.cancel(elsewhere)
+
+
+# Settings
+
+
+@pytest.mark.parametrize(
+    ("environment", "text"),
+    [
+        ({"PAYMENT_PROVIDER": "stripe"}, "Payments by Stripe need TICKETING_STRIPE_KEY."),
+        ({"STRIPE_KEY": "pk_test_1"}, "TICKETING_STRIPE_KEY is no secret (`sk_`) or restricted (`rk_`) key."),
+        (
+            {"STRIPE_API": "http://api.stripe.example"},
+            "TICKETING_STRIPE_API is not https: the key would travel in the clear.",
+        ),
+        ({"STRIPE_RETURN_URL": "/paid"}, "TICKETING_STRIPE_RETURN_URL is no https address."),
+        ({"STRIPE_RETURN_URL": "https://[shop"}, "TICKETING_STRIPE_RETURN_URL is no https address."),
+        ({"PAYMENT_PROVIDER": "paper"}, "TICKETING_PAYMENT_PROVIDER is none of sandbox, stripe."),
+    ],
+)
+def test_wrong_settings_stop_the_start(environment: dict[str, str], text: str) -> None:
+    with pytest.raises(BadSetting) as stopped:
+        read_settings({f"TICKETING_{name}": value for name, value in environment.items()})
+    assert str(stopped.value) == text
+
+
+async def test_the_setting_chooses_and_old_payments_keep_their_provider(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(f"{KEY}\n")
+    with_key = {"TICKETING_STRIPE_KEY_FILE": str(tmp_path / "key")}
+    database = Database("")
+    for name in ("sandbox", "stripe"):
+        providers = build_providers(read_settings({**with_key, "TICKETING_PAYMENT_PROVIDER": name}), database)
+        assert providers.current.name == name
+        assert [bool(providers.find(one)) for one in ("sandbox", "stripe", "paper")] == [True, True, False]
+        await providers.close()
+    assert build_providers(read_settings({}), database).find("stripe") is None
+
+
+def test_the_library_is_loaded_only_with_a_key() -> None:
+    """It takes 27 MB, in every process."""
+    code = "import sys, ticketing.app, ticketing.worker; sys.exit('stripe' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

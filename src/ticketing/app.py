@@ -38,6 +38,7 @@ from .media import Pictures
 from .orders import routes as orders
 from .orders.intake import build_intake
 from .payments import routes as payments
+from .payments import webhooks
 from .payments.providers.choosing import build_providers
 from .regions import routes as regions
 from .reports import routes as reports
@@ -112,7 +113,12 @@ def build_app(settings: Settings) -> Edge:
         for path, operations in by_path.items()
     ]
     beside = Starlette(
-        routes=[*pages.routes(description(), services), *health.routes(services), *viewer.routes(settings)],
+        routes=[
+            *pages.routes(description(), services),
+            *health.routes(services),
+            *viewer.routes(settings),
+            *webhooks.routes(services),
+        ],
         lifespan=lifespan,
         exception_handlers={405: _wrong_method, Exception: _crash},
     )

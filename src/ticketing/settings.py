@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from .kit.addresses import parse_networks
 from .kit.money import parse_bands
@@ -15,10 +16,11 @@ from .kit.money import parse_bands
 PREFIX = "TICKETING_"
 LARGEST = 2_000_000_000
 MAY_BE_ZERO = ("tickets_per_customer", "session_idle_minutes", "session_minutes", "metrics_port")
-PAYMENT_PROVIDERS = ("sandbox",)
+PAYMENT_PROVIDERS = ("sandbox", "stripe")
 LONGEST_PAYMENT_SECONDS = 7
 
 _ADDRESS = re.compile(r"[!-?A-~]+@[A-Za-z0-9.-]+")  # what every mail server takes
+_STRIPE_KEY = re.compile(r"[sr]k_[A-Za-z0-9_]+", re.ASCII)
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
@@ -50,10 +52,18 @@ class Settings:
         "fee per ticket by its price, `up to:fee`; free tickets have none",
     )
     currency: str = _knob("USD", "currency of all prices, ISO 4217")
-    payment_provider: str = _knob("sandbox", "who takes the money: `sandbox` (test cards, moves none)")
+    payment_provider: str = _knob("sandbox", "who takes the money: `sandbox` (test cards, moves none) or `stripe`")
     payment_timeout_seconds: int = _knob(
         5, "how long the provider is waited for before a payment is answered with 202; at most 7"
     )
+    stripe_key: str = _knob("", "secret or restricted key of the Stripe account", secret=True)
+    stripe_webhook_secret: str = _knob(
+        "", "signing secret of the webhook endpoint at Stripe (`whsec_...`); unset: there is no webhook", secret=True
+    )
+    stripe_return_url: str = _knob(
+        "", "page to which a bank sends the customer back; unset: Stripe's library in the browser stays on its page"
+    )
+    stripe_api: str = _knob("https://api.stripe.com", "where Stripe's API is; another address for tests alone")
     session_idle_minutes: int = _knob(43_200, "how long a session may lie unused (30 days); 0: for ever")
     session_minutes: int = _knob(525_600, "how long a session lasts at most (a year); 0: for ever")
     trusted_proxies: str = _knob(
@@ -136,6 +146,14 @@ class Settings:
             raise BadSetting(f"TICKETING_PAYMENT_PROVIDER is none of {', '.join(PAYMENT_PROVIDERS)}.")
         if self.payment_timeout_seconds > LONGEST_PAYMENT_SECONDS:
             raise BadSetting("TICKETING_PAYMENT_TIMEOUT_SECONDS is above 7: clients give up after ten.")
+        if self.payment_provider == "stripe" and not self.stripe_key:
+            raise BadSetting("Payments by Stripe need TICKETING_STRIPE_KEY.")
+        if self.stripe_key and not _STRIPE_KEY.fullmatch(self.stripe_key):
+            raise BadSetting("TICKETING_STRIPE_KEY is no secret (`sk_`) or restricted (`rk_`) key.")
+        if not _is_safe(self.stripe_api):
+            raise BadSetting("TICKETING_STRIPE_API is not https: the key would travel in the clear.")
+        if self.stripe_return_url and not _is_safe(self.stripe_return_url):
+            raise BadSetting("TICKETING_STRIPE_RETURN_URL is no https address.")
 
     def _ensure_mail(self) -> None:
         if self.mail not in ("", "smtp", "folder", "none"):
@@ -169,6 +187,17 @@ class Settings:
     def mail_domain(self) -> str:
         """What stands behind the @ of the sender."""
         return self.mail_address.rsplit("@", 1)[1]
+
+
+def _is_safe(url: str) -> bool:
+    """Whether it is an address that nobody between here and there listens to."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return bool(parts.hostname) and (
+        parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _THIS_MACHINE)
+    )
 
 
 def _is_base64(text: str) -> bool:

@@ -25,6 +25,14 @@ class Providers:
 
 
 def build_providers(settings: Settings, database: Database) -> Providers:
-    """The providers that the settings name. The sandbox answers for what it took in any case."""
+    """The providers that the settings name. What they took before, the sandbox, and Stripe with a key, answer for.
+
+    Stripe's library takes 27 MB: it is loaded only where there is a key.
+    """
     sandbox = Sandbox(database)
-    return Providers(sandbox)
+    if not settings.stripe_key:
+        return Providers(sandbox)
+    from .stripe import Stripe
+
+    stripe = Stripe(settings.stripe_key, return_url=settings.stripe_return_url, api=settings.stripe_api)
+    return Providers(stripe, sandbox) if settings.payment_provider == stripe.name else Providers(sandbox, stripe)
