@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
+import asyncpg
 import httpx
 import msgspec
 import pytest
@@ -57,8 +58,8 @@ async def try_file(call: Call) -> Reply:
 
 @operations("DELETE /trials/{trial}")
 async def try_unreachable(call: Call) -> Reply:
-    """Fail because the database cannot be had."""
-    raise ConnectionResetError
+    """Fail because the database cannot be had, or has no room."""
+    raise {"full": asyncpg.DiskFullError}.get(call.path["trial"], ConnectionResetError)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -272,6 +273,11 @@ async def test_an_unreachable_database_is_no_crash(public: Client) -> None:
     answer = await public.delete("/trials/1")
     assert (answer.status, answer.error) == (503, "The server is busy. Please try again in 2 seconds.")
     assert answer.headers["retry-after"] == "2"
+
+
+async def test_a_full_disk_is_no_crash(public: Client) -> None:
+    answer = await public.delete("/trials/full")
+    assert (answer.status, answer.error) == (503, "The server is busy. Please try again in 10 seconds.")
 
 
 async def test_every_answer_and_its_line_in_the_log_bear_the_same_id(

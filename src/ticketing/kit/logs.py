@@ -18,6 +18,9 @@ def configure_logs(form: str = "auto") -> None:
     """Set structlog up for this process; `form` is `json`, `pretty` or `auto`."""
     global _lines
     pretty = form == "pretty" or (form == "auto" and sys.stderr.isatty())
+    root = logging.getLogger()
+    if not any(isinstance(handler, _Libraries) for handler in root.handlers):
+        root.addHandler(_Libraries(logging.WARNING))
     _lines = None if pretty else sys.stderr.buffer
     shared: list[Any] = [_add_request_id, structlog.processors.add_log_level]
     if pretty:
@@ -64,6 +67,20 @@ def write_request(
     line |= {"request": request_id, "level": "info", "timestamp": datetime.now(UTC).isoformat()}
     _lines.write(msgspec.json.encode(line) + b"\n")
     _lines.flush()
+
+
+class _Libraries(logging.Handler):
+    """What libraries warn of, as lines like ours: an error with its traceback, a warning with its reason alone."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        line: dict[str, Any] = {"logger": record.name, "said": record.getMessage()[:500]}
+        if record.levelno >= logging.ERROR:
+            log.error("library.failed", **line, exc_info=error)
+        elif error is not None:
+            log.warning("library.warned", **line, reason=type(error).__name__)
+        else:
+            log.warning("library.warned", **line)
 
 
 def _add_request_id(_logger: Any, _method: str, event: Any) -> Any:

@@ -216,6 +216,9 @@ def _broken(error: Exception, operation: Operation) -> Reply:
             return refused(Busy())
         case asyncpg.TooManyConnectionsError() | asyncpg.CannotConnectNowError() | asyncpg.AdminShutdownError():
             return refused(Busy(2))
+        case asyncpg.DiskFullError():
+            log.error("database.disk_full", operation=operation.id)
+            return refused(Busy(10))
         case asyncpg.PostgresConnectionError() | asyncpg.InterfaceError() | ConnectionError() | TimeoutError():
             log.warning("database.unreachable", reason=repr(error)[:200])
             return refused(Busy(2))
