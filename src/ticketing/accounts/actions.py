@@ -199,13 +199,13 @@ async def delete_account(db: Connection, account_id: int) -> None:
     await lock_accounts(db, [account_id])
     if await db.fetchval(_HOLDS_TICKETS, account_id):
         raise AccountHoldsTickets
+    await _let_holds_run_out(db, account_id)
     await end_transfers_of(db, account_id)
     await erase(db, account_id)
     await _end_sessions(db, account_id)
     await db.execute(
         "UPDATE integrations SET revoked_at = clock() WHERE account_id = $1 AND revoked_at IS NULL", account_id
     )
-    await _let_holds_run_out(db, account_id)
 
 
 # An event without an end may last a day; one without any time may be yet to come.

@@ -81,7 +81,11 @@ PEOPLE = [
     ("femi", "Femi", "Adeyemi", "customer"),
     ("grace", "Grace", "Lewis", "customer"),
     ("hugo", "Hugo", "Lindqvist", "customer"),
+    ("iris", "Iris", "Warner", "customer"),
+    ("jonah", "Jonah", "Benjamin", "customer"),
 ]
+NEWCOMER = "iris"  # has just registered: codes are in the mail
+CLOSED = "jonah"  # asked to be deleted
 
 HOSTS = {
     "Wadadli Nights": (

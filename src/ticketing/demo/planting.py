@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from ticketing.accounts import actions as accounts
+from ticketing.accounts.codes import Purpose, request_code
 from ticketing.accounts.forms import read_registration
 from ticketing.accounts.passwords import hash_password
 from ticketing.admissions.actions import Scan, admit
@@ -22,6 +23,7 @@ from ticketing.hosts import actions as hosts
 from ticketing.hosts.schemas import HOST
 from ticketing.kit.callers import Caller, Level
 from ticketing.kit.database import Connection, Database
+from ticketing.kit.letters import Letter, post
 from ticketing.kit.vault import Vault
 from ticketing.orders.intake import new_number
 from ticketing.orders.placing import Placement, Terms, place_orders
@@ -131,12 +133,24 @@ class _Planter:
             }
             self.people[username] = account = self.new_id()
             values = await read_registration(self.db, body)
-            await accounts.create_account(self.db, account, values, password_hash, role=role, verified=True)
+            await accounts.create_account(
+                self.db, account, values, password_hash, role=role, verified=username != content.NEWCOMER
+            )
+        await self._plant_mail_of_people()
         for name, (founder, details) in content.HOSTS.items():
             self.hosts[name] = host = self.new_id()
             values = await HOST.read({"name": name, **details}, self.db)
             await hosts.create_host(self.db, host, values, self.people[founder])
         await create_integration(self.db, self.new_id, "Demo shop", "public", key=content.PUBLIC_KEY)
+
+    async def _plant_mail_of_people(self) -> None:
+        """One has just registered and asks for codes, another wants to go."""
+        await post(self.db, [Letter("welcome", account=self.people[content.NEWCOMER])])
+        for purpose in Purpose:
+            email = f"{content.NEWCOMER}@example.com"
+            await request_code(self.db, self.vault, self.settings, self.new_id(), purpose, email)
+        await accounts.deactivate_account(self.db, self.people[content.CLOSED])
+        await post(self.db, [Letter("deletion_requested", about={"account": self.people[content.CLOSED]})])
 
     async def _plant_event(self, event: DemoEvent) -> None:
         body = {
