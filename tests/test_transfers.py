@@ -9,10 +9,20 @@ import asyncpg
 import pytest
 
 from conftest import NEW_IDS, Answer, Client, MakePerson
-from makers import gate, hold_tickets, id_of, list_event, make_event, make_section, section_uri
+from makers import (
+    gate,
+    hold_tickets,
+    id_of,
+    list_event,
+    make_event,
+    make_section,
+    make_stage,
+    pay,
+    place,
+    section_uri,
+)
 from ticketing.accounts.schemas import ShortAccount
-from ticketing.events.holds import LOCK_SECTIONS
-from ticketing.events.returning import return_items
+from ticketing.payments.owing import return_batch
 from ticketing.transfers.rules import claimant
 
 GENERAL = {"error": "There is presently no resource with the given URI."}
@@ -497,21 +507,38 @@ async def test_a_removed_section_ends_what_was_sent_with_its_tickets(
     assert (refused.status, refused.error) == (400, f"{INVALID}tickets.")
 
 
-async def test_what_is_given_back_is_void_wherever_it_is(
-    night: Night, carol: Client, dave: Client, db: asyncpg.Connection
+async def test_what_is_refunded_is_void_wherever_it_is(
+    alice: Client, carol: Client, dave: Client, administrator: Client, db: asyncpg.Connection
 ) -> None:
-    serials = await night.on_floor(carol, 3)
-    item = await db.fetchval("SELECT item_id FROM tickets WHERE serial = $1", serials[0])
-    (other,) = await night.on_floor(carol)
-    await claim(dave, await send(carol, dave, {night.floor_uri: 1}))
-    sent = await send(carol, dave, {night.floor_uri: 3})
-    async with db.transaction():
-        await db.execute(LOCK_SECTIONS, [int(id_of(night.floor))])
-        await return_items(db, [item])
+    event, section = await make_stage(alice, administrator)
+    uri = section_uri(event, section)
+    first = await pay(carol, await place(carol, event, section, 3))
+    await pay(carol, await place(carol, event, section))
+    serials = [serial for serial, _ in await wallet(carol)]
+    await claim(dave, await send(carol, dave, {uri: 1}))
+    sent = await send(carol, dave, {uri: 3})
+    refund = await administrator.post(first["refunds"], reason="The customer fell ill.")
+    assert (refund.status, refund["amount"]) == (201, 62.97)  # all that was paid, to the customer
     assert (await carol.get(sent["self"]))["status"] == "Cancelled"
-    assert await wallet(carol) == [(serials[1], "Voided"), (serials[2], "Voided"), (other, "Issued")]
+    assert await wallet(carol) == [(serials[1], "Voided"), (serials[2], "Voided"), (serials[3], "Issued")]
     assert [status for _, status in await wallet(dave)] == ["Voided"]
-    assert (await carol.get(section_uri(night.event, night.floor)))["sold"] == 1
+    assert (await carol.get(uri))["sold"] == 1
+    told = [("transfer_cancelled", carol.id), ("transfer_cancelled", dave.id)]
+    assert (await letters(db, sent))[1:] == told
+
+
+async def test_a_cancelled_event_ends_what_was_sent_with_its_tickets(
+    make_night: MakeNight, carol: Client, dave: Client, db: asyncpg.Connection
+) -> None:
+    off, on = await make_night(), await make_night()
+    (void,), (good,) = await off.on_floor(carol), await on.on_floor(carol)
+    both = await send(carol, dave, {off.floor_uri: 1, on.floor_uri: 1})
+    assert (await off.alice.post(f"{off.event['self']}/cancellations", reason="rain")).status == 200
+    async with db.transaction():
+        await return_batch(db, int(id_of(off.floor)), 0)
+    assert (await carol.get(both["self"]))["status"] == "Cancelled"
+    assert await wallet(carol) == [(void, "Voided"), (good, "Issued")]
+    assert (await dave.post(both["claims"])).error == NOT_CLAIMABLE
 
 
 async def test_who_is_deleted_neither_sends_nor_receives_any_more(
@@ -564,7 +591,8 @@ async def test_sending_costs_the_same_statements_however_many_tickets(
 
     def counting(name: str) -> Any:
         async def call(self: Any, query: str, *arguments: Any, **details: Any) -> Any:
-            statements.append(query)
+            if query != "SELECT":  # the process asks whether the database is there
+                statements.append(query)
             return await bare[name](self, query, *arguments, **details)
 
         return call
