@@ -5,8 +5,11 @@ import pytest
 from cryptography.exceptions import InvalidTag
 
 from conftest import SECRET, Client
-from ticketing.kit.letters import Letter, erase_letters, post, seal, unseal
+from mailing import postman
+from makers import register
+from ticketing.kit.letters import BUNDLE, LARGEST_LOOSE, Letter, erase_letters, post, seal, unseal
 from ticketing.kit.vault import Vault
+from ticketing.settings import Settings
 
 VAULT = Vault(SECRET)
 
@@ -27,6 +30,37 @@ async def test_letters_are_posted_with_what_causes_them(db: asyncpg.Connection, 
     assert rows[0]["message_id"] != rows[1]["message_id"]
     await post(db, [])
     assert await db.fetchval("SELECT count(*) FROM mails") == 2
+
+
+async def test_many_letters_at_once_are_one_row_that_the_worker_writes_out(
+    database: str, db: asyncpg.Connection, alice: Client, bob: Client, public: Client
+) -> None:
+    gone = await register(public)
+    gone_id = await db.fetchval("SELECT id FROM accounts WHERE number = $1", gone.number)
+    await db.execute("DELETE FROM mails")
+    await post(
+        db,
+        [
+            *(Letter("order_fulfilled", account=alice.id, about={"order": order}) for order in range(LARGEST_LOOSE)),
+            Letter("welcome", account=bob.id),
+            Letter("welcome", account=gone_id),
+            Letter("event_cancelled", about={"event": 7}),
+        ],
+    )
+    assert [tuple(row) for row in await db.fetch("SELECT letter, account_id FROM mails")] == [(BUNDLE, None)]
+    assert (await gone.delete(f"/accounts/{gone.number}")).status == 200
+    settings = Settings(database_url=database, secret=SECRET, mail="none")
+    async with postman(settings) as office:
+        await office.make_round()
+    rows = await db.fetch("SELECT letter, account_id, about ->> 'order' AS order, status FROM mails ORDER BY id")
+    assert [tuple(row) for row in rows] == [
+        *(("order_fulfilled", alice.id, str(order), "Dropped") for order in range(LARGEST_LOOSE)),
+        ("welcome", bob.id, None, "Dropped"),
+        ("event_cancelled", None, None, "Distributed"),
+    ]
+    sealed = seal(VAULT, {"code": "271828"})
+    await post(db, [Letter("reset", account=alice.id, sealed=sealed)] * (LARGEST_LOOSE + 1))
+    assert await db.fetchval("SELECT count(*) FROM mails WHERE letter = 'reset'") == LARGEST_LOOSE + 1
 
 
 async def test_what_is_sealed_is_for_the_worker_alone(db: asyncpg.Connection, alice: Client) -> None:

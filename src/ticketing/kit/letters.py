@@ -117,6 +117,14 @@ SELECT letter, account_id, about::jsonb, sealed, clock(), clock()
   FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bytea[]) AS new (letter, account_id, about, sealed)"""
 
 
+# Whoever posts many holds locks that others wait for: 64 rows take 0.6 ms of an orders' batch (8 ms), one row 0.2.
+BUNDLE = "bundle"
+LARGEST_LOOSE = 8
+
+_POST_BUNDLE = """
+INSERT INTO mails (letter, about, posted_at, due_at) VALUES ($1, $2::text::jsonb, clock(), clock())"""
+
+
 async def post(db: Connection, letters: Sequence[Letter]) -> None:
     """Post letters, all in one statement, in the caller's transaction; they are sent within seconds of its commit.
 
@@ -126,6 +134,10 @@ async def post(db: Connection, letters: Sequence[Letter]) -> None:
         return
     for letter in letters:
         _ensure_complete(letter)
+    if len(letters) > LARGEST_LOOSE and not any(letter.sealed for letter in letters):
+        bundle = [[letter.name, letter.account, letter.about] for letter in letters]
+        await db.execute(_POST_BUNDLE, BUNDLE, msgspec.json.encode({"letters": bundle}).decode())
+        return
     await db.execute(
         _POST,
         [letter.name for letter in letters],

@@ -107,6 +107,21 @@ SELECT letter, account, about, sealed, $3, posted_at, clock()
   FROM mails, unnest($2::bigint[]) AS account WHERE mails.id = $1"""
 
 
+# What was bundled for somebody who is gone since is not even written down.
+_UNBUNDLE = """
+INSERT INTO mails (letter, account_id, about, posted_at, due_at)
+SELECT one ->> 0, (one ->> 1)::bigint, one -> 2, posted_at, clock()
+  FROM mails, jsonb_array_elements(about -> 'letters') AS one
+ WHERE mails.id = $1
+   AND NOT EXISTS (SELECT FROM accounts WHERE id = (one ->> 1)::bigint AND removed_at IS NOT NULL)"""
+
+
+async def unbundle(db: Connection, mail: Mail) -> None:
+    """Write a locked bundle out as the letters it holds."""
+    await db.execute(_UNBUNDLE, mail.id)
+    await db.execute("DELETE FROM mails WHERE id = $1", mail.id)
+
+
 async def lock_distribution(db: Connection) -> tuple[Mail, int] | None:
     """A letter to all, locked, and the account up to which it was written out; None when no such letter is due."""
     row = await db.fetchrow(_LOCK_DISTRIBUTION)

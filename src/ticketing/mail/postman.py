@@ -14,6 +14,7 @@ import asyncpg
 import structlog
 
 from ticketing.kit.database import Database
+from ticketing.kit.letters import BUNDLE
 from ticketing.kit.operations import Services
 from ticketing.settings import Settings
 
@@ -98,6 +99,9 @@ class Postman:
                 if locked is None:
                     return
                 mail, reached = locked
+                if mail.letter == BUNDLE:
+                    await outbox.unbundle(db, mail)
+                    continue
                 accounts = await next_recipients(db, mail, reached)
                 await outbox.write_out(db, mail, accounts, bulk=mail.letter in CROWDS, last=len(accounts) < AT_ONCE)
 

@@ -5,6 +5,7 @@ when nobody asked for anything for a while. A frame is four bytes of length and 
 byte is 1 for what was asked for, 0 for the name of the error.
 """
 
+import os
 import select
 import struct
 import sys
@@ -15,11 +16,14 @@ import msgspec
 from .sheets import Order, PrintPdf
 
 IDLE_SECONDS = 60
+NICENESS = 10  # whoever buys goes before the tickets of whoever bought
 LENGTH = struct.Struct(">I")
 
 
 def main() -> None:
-    """Print until told to end."""
+    """Print until told to end, when nobody else wants the processor."""
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     while select.select([source], [], [], IDLE_SECONDS)[0]:
         order = read_frame(source)
