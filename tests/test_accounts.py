@@ -404,7 +404,7 @@ async def test_the_places_of_an_unpaid_order_are_free_when_the_customer_leaves(
     assert (await annie.delete(f"/accounts/{annie.number}")).status == 200
     assert await db.fetchval(
         "SELECT bool_and(orders.held_until <= clock() AND item.held_until <= clock())"
-        " FROM orders JOIN order_items item ON item.order_id = orders.id WHERE customer_id = $1",
+        " FROM orders JOIN order_items item ON item.order_id = orders.id WHERE orders.customer_id = $1",
         annie.id,
     )
 

@@ -5,6 +5,7 @@ outlines stay in the file (another 30 MB otherwise) and a look-up takes less tha
 """
 
 import asyncio
+import atexit
 import threading
 from typing import TYPE_CHECKING
 
@@ -27,4 +28,5 @@ def _find(latitude: float, longitude: float) -> str:
             from timezonefinder import TimezoneFinder
 
             _finder = TimezoneFinder(in_memory=False)
+            atexit.register(_finder.cleanup)
         return str(_finder.timezone_at(lat=latitude, lng=longitude))
