@@ -70,7 +70,8 @@ async def test_the_published_client_walks_from_a_session_to_the_doors(
         for arguments in (["admin", "create", *who], made):
             code, said = await command(*arguments, DATABASE_URL=dsn)
             assert code == 0, said
-        async with serve(dsn, workers=2) as url:
+        mail = str(tmp_path / "mail")
+        async with serve(dsn, workers=2, environment={"TICKETING_MAIL_FOLDER": mail}) as url:
             code, said = await node(
                 client,
                 WALK_SECONDS,
@@ -79,8 +80,10 @@ async def test_the_published_client_walks_from_a_session_to_the_doors(
                 TICKETING_API_KEY=KEY,
                 TICKETING_ADMIN_USERNAME="zaphod",
                 TICKETING_ADMIN_PASSWORD=PASSWORD,
+                TICKETING_MAIL_FOLDER=mail,
             )
         assert (code, said.splitlines()[-1]) == (0, "The walk is complete."), said
+        assert "the mailed code changes the password" in said
         db = await asyncpg.connect(dsn)
         assert await db.fetchval("SELECT count(*) FROM admissions") == 3
         await db.close()

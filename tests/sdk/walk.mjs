@@ -10,10 +10,13 @@
 // One line per step; the first step that fails ends the walk with status 1. All that the walk makes bears a mark of this
 // run in its name and is removed again on the way, so it can be repeated on the same server.
 //
-// Not walked yet: completing a verification and a password reset. Both need a code that goes out by mail; `mailedCodes`
-// is the place for them.
+// A verification and a password reset are completed where the walk can read the server's mail:
+//
+//   TICKETING_MAIL_FOLDER     the folder into which the server writes it
 
 import assert from "node:assert/strict";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
 import client from "@ticketing/ticketing-nodejs-sdk";
 
 const {
@@ -265,6 +268,55 @@ async function mailedCodes(open, { marvin }) {
     const wrong = "The provided password reset code is incorrect.";
     await refused(reset.confirm({ code: "000000", password: PASSWORD }), BadDataError, 400, wrong);
   });
+
+  if (process.env.TICKETING_MAIL_FOLDER) {
+    await completed(open);
+  }
+}
+
+async function completed(open) {
+  const visitor = open();
+  const trillian = login("trillian");
+  await visitor.accounts.create(trillian);
+
+  await step("the mailed code verifies an account, once", async () => {
+    const verification = await visitor.accounts.verify(trillian.email);
+    const code = await mailedCode(trillian.email, "to confirm this address");
+    assert.equal(await verification.confirm({ code }), true);
+    const closed = "The verification has already been completed or has expired.";
+    await refused(verification.confirm({ code }), UnclassifiedError, 409, closed);
+    const person = await signedIn(open, trillian);
+    assert.equal((await person.session.info()).account.verified, true);
+  });
+
+  await step("the mailed code changes the password and ends every session", async () => {
+    const person = await signedIn(open, trillian);
+    const reset = await visitor.accounts.reset(trillian.email);
+    const code = await mailedCode(trillian.email, "for a new password");
+    assert.equal(await reset.confirm({ code: Number(code), password: `new ${PASSWORD}` }), true);
+    await refused(person.accounts.find("XX-00000000"), PermissionError, 403);
+    await refused(signedIn(open, trillian), UnauthorisedError, 401);
+    const again = open();
+    await again.session.start({ identification: trillian.email, password: `new ${PASSWORD}` });
+    const { number } = (await again.session.info()).account;
+    assert.equal(await (await again.accounts.find(number)).delete(), true);
+  });
+}
+
+/** The code in the mail to an address whose subject ends like this, as soon as it was written. */
+async function mailedCode(address, subject) {
+  const folder = process.env.TICKETING_MAIL_FOLDER;
+  for (let tries = 0; tries < 100; tries += 1) {
+    for (const name of await readdir(folder).catch(() => [])) {
+      const mail = name.endsWith(".eml") ? await readFile(join(folder, name), "utf8") : "";
+      const code = /^ {4}(\d{6})\r?$/m.exec(mail);
+      if (code && mail.includes(`To: ${address}`) && mail.includes(subject)) {
+        return code[1];
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  throw new Error(`no code was mailed to ${address}`);
 }
 
 async function profiles({ admin, marvin, annie }, people, { region }) {

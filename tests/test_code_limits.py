@@ -1,0 +1,111 @@
+"""Limits on codes and passwords: nobody's letter box is filled, no address guesses for ever, no owner is shut out."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from conftest import PASSWORD, Answer, Client, MakePerson
+from mailed import letters, mailed_code
+from makers import register
+from ticketing.app import build_app
+from ticketing.settings import Settings
+
+NEW = "battery staple"
+ME = "198.51.100.1"
+
+At = Callable[[str], Client]
+
+
+@pytest.fixture(scope="module")
+async def strict(settings: Settings, administrator: Client) -> AsyncIterator[At]:
+    """A server that bears one wrong password and two letters with codes, met with a public key from any address."""
+    made = await administrator.post("/integrations", name="A page", access="public")
+    limits: dict[str, Any] = {"rate_limits": "on", "wrong_passwords": 1, "wrong_codes": 1, "mailed_codes": 2}
+    edge = build_app(replace(settings, trusted_proxies="10.0.0.0/8", wrong_mailed_codes=3, **limits))
+    transport = httpx.ASGITransport(app=edge, raise_app_exceptions=False, client=("10.0.0.1", 4711))
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(edge.app.router.lifespan_context(edge.app))
+        http = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://t"))
+        yield lambda address: Client(http, made["key"], headers={"X-Forwarded-For": address})
+
+
+def limit(answer: Answer) -> tuple[int, str, str]:
+    assert answer.headers["Retry-After"] == answer.headers["RateLimit-Reset"]
+    return answer.status, answer.headers["RateLimit-Limit"], answer.headers["RateLimit-Remaining"]
+
+
+async def test_an_account_is_mailed_so_many_codes_an_hour(
+    strict: At, make_person: MakePerson, db: asyncpg.Connection
+) -> None:
+    marvin, arthur = await make_person("marvin"), await make_person("arthur")
+    for number, path in enumerate(("/verifications", "/resets")):
+        assert (await strict(f"198.51.100.{number}").post(path, email=marvin.email)).status == 201
+    third = await strict("198.51.100.3").post("/verifications", email=marvin.email)
+    assert limit(third) == (429, "2", "0")
+    assert 3500 < int(third.headers["Retry-After"]) <= 3600
+    assert await letters(db, marvin) == ["verification", "reset"]
+    assert (await strict(ME).post("/verifications", email=arthur.email)).status == 201
+
+
+async def test_an_address_has_so_many_wrong_codes_at_all_accounts(
+    strict: At, make_person: MakePerson, db: asyncpg.Connection
+) -> None:
+    people = [await make_person("victim") for _ in range(8)]
+    uris = [(await strict("198.51.100.7").post("/verifications", email=one.email))["self"] for one in people]
+    guesses = [
+        (await strict("198.51.100.8").send("PATCH", uri, json={"code": "000000"})).status
+        for uri in uris
+        for _ in range(3)
+    ]
+    assert guesses == [400] * 20 + [429] * 4
+    last = {"code": await mailed_code(db, people[-1], "verification")}
+    assert limit(await strict("198.51.100.8").send("PATCH", uris[-1], json=last)) == (429, "20", "0")
+    assert (await strict(ME).send("PATCH", uris[-1], json=last)).status == 200
+
+
+async def test_right_codes_use_nothing_up(strict: At, make_person: MakePerson, db: asyncpg.Connection) -> None:
+    for _ in range(25):
+        person = await make_person("person")
+        uri = (await strict("198.51.100.9").post("/verifications", email=person.email))["self"]
+        code = await mailed_code(db, person, "verification")
+        answers = [await strict("198.51.100.9").send("PATCH", uri, json={"code": code}) for _ in range(2)]
+        assert [answer.status for answer in answers] == [200, 409]
+
+
+async def test_codes_are_closed_for_the_day_and_the_password_still_works(
+    strict: At, public: Client, db: asyncpg.Connection
+) -> None:
+    marvin = await register(public)
+    uri = (await strict(ME).post("/resets", email=marvin.email))["self"]
+    for number in range(3):
+        body = {"code": "000000", "password": NEW}
+        assert (await strict(f"192.0.2.{number}").send("PATCH", uri, json=body)).status == 400
+    shut = await strict(ME).send("PATCH", uri, json={"code": await mailed_code(db, marvin, "reset"), "password": NEW})
+    assert limit(shut) == (429, "3", "0")
+    assert await letters(db, marvin) == ["welcome", "reset", "codes_exhausted"]
+    session = await strict(ME).post("/sessions", identification=marvin.username, password=PASSWORD)
+    assert session.status == 201
+
+
+async def test_a_reset_lets_the_owner_in_where_a_botnet_stands_before_the_door(
+    strict: At, public: Client, db: asyncpg.Connection
+) -> None:
+    marvin = await register(public)
+
+    async def knock(address: str, password: str) -> int:
+        body = {"identification": marvin.username, "password": password}
+        return (await strict(address).post("/sessions", body)).status
+
+    assert [await knock(f"192.0.2.{number}", "x") for number in range(10, 22)] == [401] * 10 + [429] * 2
+    assert await knock("203.0.113.50", PASSWORD) == 429
+    assert await knock("127.0.0.1", PASSWORD) == 201, "from where he registered he is let in"
+    uri = (await strict("203.0.113.50").post("/resets", email=marvin.email))["self"]
+    body = {"code": await mailed_code(db, marvin, "reset"), "password": NEW}
+    assert (await strict("203.0.113.50").send("PATCH", uri, json=body)).status == 200
+    assert await knock("203.0.113.50", NEW) == 201
+    assert await knock("203.0.113.50", PASSWORD) == 401
