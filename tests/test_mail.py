@@ -275,6 +275,23 @@ async def test_another_time_or_place_is_told_to_holders_and_nothing_else_is(
     assert await db.fetchval("SELECT count(*) FROM mails WHERE status = 'Waiting'") == 0
 
 
+async def test_who_was_handed_a_ticket_on_before_the_mail_went_out_is_told(
+    alice: Client, bob: Client, administrator: Client, make_person: MakePerson, mail: Post
+) -> None:
+    carol = await make_person("carol")
+    event = await make_event(alice, administrator)
+    section = await make_section(alice, event)
+    await list_event(administrator, event)
+    await hold_tickets(bob, alice, event, section)
+    sent = await bob.post("/transfers", recipient=carol.number, tickets={section_uri(event, section): 1})
+    await mail.deliver()
+    assert (await alice.post(f"{event['self']}/cancellations", reason="Rain")).status == 200
+    assert (await carol.post(sent["claims"])).status == 201
+    await mail.deliver()
+    assert mail.letters(bob) == ["transfer_claimed"]
+    assert "you hold a ticket for" in text_of(mail.one(carol, "event_cancelled"))
+
+
 async def test_a_removed_section_is_told_to_those_who_held_a_ticket_in_it(
     alice: Client, bob: Client, administrator: Client, make_person: MakePerson, mail: Post
 ) -> None:

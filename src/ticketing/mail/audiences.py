@@ -22,11 +22,14 @@ SELECT administrator.account_id AS id
  WHERE mails.id = $1 AND administrator.account_id > $2
  ORDER BY 1 LIMIT $3"""
 
-# Whoever held a ticket when the letter was posted: refunds may have voided it since, and hastily.
+# Whoever held a ticket when the letter was posted (refunds may have voided it since, and hastily), or was handed it on
+# since: then it was issued anew.
 _HOLDERS = """
 SELECT DISTINCT ticket.owner_id AS id
   FROM mails JOIN tickets ticket ON ticket.event_id = (mails.about ->> 'event')::bigint
- WHERE mails.id = $1 AND ticket.owner_id > $2 AND ticket.issued_at <= mails.posted_at
+ WHERE mails.id = $1 AND ticket.owner_id > $2
+   AND (ticket.issued_at <= mails.posted_at OR EXISTS (
+        SELECT FROM retired_serials former WHERE former.ticket_id = ticket.id AND former.issued_at <= mails.posted_at))
    AND (ticket.status <> 'Voided' OR ticket.changed_at >= mails.posted_at)
    AND (NOT mails.about ? 'section' OR ticket.section_id = (mails.about ->> 'section')::bigint)
  ORDER BY 1 LIMIT $3"""

@@ -5,8 +5,10 @@ from .happenings import find_elsewhere, find_happenings
 from .rendering import one_line, words
 
 _HELD = """
-SELECT count(*)::int FROM tickets
- WHERE owner_id = $1 AND event_id = $2 AND issued_at <= $3 AND (status <> 'Voided' OR changed_at >= $3)
+SELECT count(*)::int FROM tickets ticket
+ WHERE owner_id = $1 AND event_id = $2 AND (status <> 'Voided' OR changed_at >= $3)
+   AND (issued_at <= $3 OR EXISTS (
+        SELECT FROM retired_serials former WHERE former.ticket_id = ticket.id AND former.issued_at <= $3))
    AND ($4::bigint IS NULL OR section_id = $4)"""
 
 _SUBMISSION = """
