@@ -90,6 +90,7 @@ class Double:
     events: list[dict[str, Any]] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     faults: list[tuple[str, Fault]] = field(default_factory=list)  # (end of the path, what), each once, in order
+    chaos: Callable[[], Fault | Literal[""]] | None = None  # what goes wrong with each request beside that
     page_length: int = 100
     _saved: dict[str, Saved] = field(default_factory=dict)
     _released: asyncio.Event = field(default_factory=asyncio.Event)
@@ -108,16 +109,21 @@ class Double:
             if order is None or intent["metadata"].get("order") == order
         )
 
-    def given_back(self) -> int:
+    def given_back(self, order: str | None = None) -> int:
         """What went back to customers, or is on its way."""
-        return sum(one["amount"] for one in self.refunds.values() if one["status"] in ("succeeded", "pending"))
+        return sum(
+            one["amount"]
+            for one in self.refunds.values()
+            if one["status"] in ("succeeded", "pending")
+            and (order is None or self.intents[one["payment_intent"]]["metadata"].get("order") == order)
+        )
 
     def reset(self) -> None:
         """Begin anew, with empty books."""
         self.release()
         for book in (self.intents, self.refunds, self.events, self.requests, self.faults, self._saved):
             book.clear()
-        self.page_length = 100
+        self.page_length, self.chaos = 100, None
 
     def release(self) -> None:
         """Let what hangs go on."""
@@ -373,7 +379,7 @@ class Double:
     def _fault(self, path: str) -> str:
         if self.faults and path.endswith(self.faults[0][0]):
             return self.faults.pop(0)[1]
-        return ""
+        return self.chaos() if self.chaos else ""
 
 
 def _known(params: dict[str, str], names: set[str]) -> None:

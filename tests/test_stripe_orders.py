@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import asyncpg
 import httpx
@@ -13,8 +14,8 @@ from structlog.testing import capture_logs
 
 from conftest import Client, clock_moved
 from makers import PAYER, card, make_stage, place, section_uri
-from money import settle_all, worker_services
-from stripe_double import KEY, WEBHOOK_SECRET, Double, open_double
+from money import count_open, faults, settle_all, worker_services
+from stripe_double import KEY, WEBHOOK_SECRET, Double, Fault, open_double
 from ticketing.kit.operations import Services
 from ticketing.payments import reconciling
 from ticketing.payments.providers.choosing import Providers
@@ -48,6 +49,7 @@ def settings(settings: Settings, double: Double) -> Settings:
         stripe_api=double.url,
         stripe_return_url=RETURN_URL,
         payment_timeout_seconds=1,
+        open_orders_per_customer=1000,
     )
 
 
@@ -525,3 +527,90 @@ async def test_a_refund_by_hand_is_written_down(
     # An administrator ends the order here too; nothing more goes back.
     assert (await administrator.post(order["refunds"], reason="Given back by hand"))["status"] == "Authorised"
     assert await status(bob, order) == "Refunded"
+
+
+# Everything at once
+
+LOST: list[Fault] = ["lose answer", "lose request", "500", "500 after", "503", "429", "409"]
+
+
+class Crowd:
+    """Customers and administrators whom chance leads; the same seed leads them the same way."""
+
+    def __init__(self, seed: int, buyers: list[Client], administrator: Client, stage: Stage) -> None:
+        self.luck = random.Random(seed)
+        self._buyers, self._administrator, self._stage = buyers, administrator, stage
+
+    def happens(self, share: float) -> bool:
+        return self.luck.random() < share
+
+    def fault(self) -> Fault | Literal[""]:
+        return self.luck.choice(LOST) if self.happens(0.4) else ""
+
+    async def buy(self) -> dict[str, Any]:
+        buyer = self.luck.choice(self._buyers)
+        order = await place(buyer, *self._stage)
+        for _ in range(self.luck.randint(1, 3)):
+            await pay(buyer, order, self.luck.choice([VISA, VISA, POOR, SECURED, PENDING_REFUND]))
+        if self.happens(0.2):
+            await buyer.delete(order["self"])
+        if self.happens(0.3):
+            await self._administrator.post(order["refunds"], reason="Ill")
+        return order
+
+    def come_back(self, double: Double) -> None:
+        """From their banks, some with another card."""
+        for intent in [one for one in double.intents.values() if one["status"] == "requires_action"]:
+            if self.happens(0.7):
+                double.authenticate(intent["id"], succeeds=self.happens(0.6))
+            if intent["status"] == "requires_payment_method" and self.happens(0.5):
+                double.try_another_card(intent["client_secret"])
+
+    async def hear_rumours(self, http: httpx.AsyncClient, double: Double) -> None:
+        """Events, of which some are lost, some come twice, and none in order."""
+        told = [event for event in double.events for _ in range(self.luck.choice([0, 0, 1, 2]))]
+        self.luck.shuffle(told)
+        for start in range(0, len(told), 8):
+            answers = await asyncio.gather(*(deliver(http, double, event) for event in told[start : start + 8]))
+            assert {answer.status_code for answer in answers} <= {200, 503}
+
+
+@pytest.mark.parametrize("orders", [18, pytest.param(300, marks=pytest.mark.heavy)])
+async def test_whatever_is_lost_the_books_agree(
+    alice: Client,
+    bob: Client,
+    administrator: Client,
+    double: Double,
+    http: httpx.AsyncClient,
+    worker: Services,
+    db: asyncpg.Connection,
+    orders: int,
+) -> None:
+    """Many requests to Stripe go wrong, events are lost, doubled and shuffled, customers wander off."""
+    stage = await make_stage(alice, administrator, capacity=1000)
+    crowd = Crowd(orders, [alice, bob], administrator, stage)
+    double.chaos = crowd.fault
+    made: list[dict[str, Any]] = []
+    for _ in range(orders // 6):
+        made += await asyncio.gather(*(crowd.buy() for _ in range(6)))
+    for seconds in (20, 60, 601, 1000):
+        async with clock_moved(db, seconds):
+            crowd.come_back(double)
+            await asyncio.gather(crowd.hear_rumours(http, double), settle_all(worker))
+    # Days later Stripe is well, and has forgotten the keys; what took its time there ends.
+    double.chaos = None
+    double.forget_keys()
+    for days in (1, 2, 3):
+        for refund in [one for one in double.refunds.values() if one["status"] == "pending"]:
+            double.end_refund(refund["id"], "succeeded")
+        async with clock_moved(db, days * 86_400):
+            await settle_all(worker)
+            ended = {order["number"]: await status(administrator, order) for order in made}
+    assert (await count_open(db), await faults(db)) == (0, [])
+    assert set(ended.values()) <= {"Fulfilled", "Refunded", "Cancelled", "Timed Out"}
+    kept = {number: double.charged(number) - double.given_back(number) for number in ended}
+    assert kept == {number: UNITS if how == "Fulfilled" else 0 for number, how in ended.items()}
+    # What is left open at Stripe is nobody's to confirm: its secret was never given out.
+    shown = {event["data"]["object"]["id"] for event in double.events if event["type"].endswith("requires_action")}
+    assert {double.intents[intent]["status"] for intent in shown} <= {"succeeded", "canceled"}
+    assert {one["status"] for one in double.intents.values()} <= {"succeeded", "canceled", "requires_payment_method"}
