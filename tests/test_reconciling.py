@@ -208,6 +208,19 @@ async def test_late_money_buys_the_tickets_while_the_places_are_free(
     assert (shown["sold"], shown["reserved"]) == (2, 1)
 
 
+async def test_late_money_buys_places_that_another_order_has_just_lost(
+    alice: Client, bob: Client, administrator: Client, services: Services, db: asyncpg.Connection
+) -> None:
+    event, section = await make_stage(alice, administrator, capacity=2)
+    order = await place(bob, event, section, 2)
+    assert (await bob.post(order["payments"], card(SLOW))).status == 202
+    async with clock_moved(db, 700):
+        await place(alice, event, section, 2)
+    async with clock_moved(db, 1700):  # nobody has tidied her order away
+        await settle_all(services)
+        assert await status(bob, order) == "Fulfilled"
+
+
 async def test_late_money_goes_back_by_itself_when_the_places_are_gone(
     alice: Client, bob: Client, administrator: Client, services: Services, db: asyncpg.Connection
 ) -> None:
@@ -217,8 +230,10 @@ async def test_late_money_goes_back_by_itself_when_the_places_are_gone(
     async with clock_moved(db, 700):
         other = await place(alice, event, section, 2)
         assert (await alice.post(other["payments"], card())).status == 201
-        await settle_all(services)
+        await reconciling.finish_payments(services)
         assert await status(bob, order) == "Timed Out"
+        assert [entry["status"] for entry in (await bob.get(order["refunds"]))["entries"]] == ["Pending"]
+        await settle_all(services)
     assert await payments(bob, order) == [("Authorised", "")]
     refunds = (await bob.get(order["refunds"]))["entries"]
     assert [(refund["amount"], refund["status"]) for refund in refunds] == [(41.98, "Authorised")]
