@@ -476,7 +476,7 @@ async def test_tickets_that_cannot_be_printed_do_not_keep_the_letter_for_ever(
     mail: Post,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def jam(_press: Press, _order: object) -> bytes:
+    async def jam(_press: Press, _order: object, _asker: object) -> bytes:
         raise PrintingFailed("KeyError")
 
     event = await make_event(alice, administrator)

@@ -32,7 +32,8 @@ POOL_SIZE = 6
 DRAIN_SECONDS = 15
 LONGEST_PAUSE_SECONDS = 10
 PRINTS_WAITING = 100  # nobody is waiting for the answer: a job that waits holds nothing up
-PRINT_SECONDS = 300
+PRINTS_WAIT_SECONDS = 600
+PRINT_SECONDS = 60  # whoever buys goes first
 
 log = structlog.get_logger()
 
@@ -45,7 +46,9 @@ async def run_worker(settings: Settings, stop: asyncio.Event, jobs: Jobs = JOBS)
     database = Database(settings.database_url, pool_size=POOL_SIZE)
     if not await _open(database, stop):
         return
-    press = Press(waiting=PRINTS_WAITING, files=PRINTS_WAITING, seconds=PRINT_SECONDS)
+    press = Press(
+        waiting=PRINTS_WAITING, files=PRINTS_WAITING, seconds=PRINTS_WAIT_SECONDS, limit_seconds=PRINT_SECONDS
+    )
     providers = build_providers(settings, database)
     services = Services(settings, database, Vault(settings.secret), press, providers)
     services.add(Postman(services))

@@ -27,6 +27,10 @@ class PrintingFailed(RuntimeError):
     """The press could not print what it was given; the text is the name of the error."""
 
 
+class TookTooLong(Busy, PrintingFailed):
+    """The press was given up over this order: whoever asked may come back, and need not be told the same for ever."""
+
+
 class Press:
     """The press of one process.
 
@@ -49,7 +53,7 @@ class Press:
     async def print(self, order: Order, asker: Hashable = None) -> bytes:
         """The file that was asked for; by whom, so that nobody has the press for himself.
 
-        Raises Busy when too many wait or it takes too long, PrintingFailed.
+        Raises Busy when too many wait, TookTooLong (which is both), PrintingFailed.
         """
         if self._closed:
             raise Busy(2)
@@ -96,7 +100,7 @@ class Press:
         return answer[1:]
 
     def _ask(self, order: bytes) -> bytes | None:
-        """The child's answer, or None when it ended. Raises Busy when it took too long."""
+        """The child's answer, or None when it ended. Raises TookTooLong."""
         child = self._ready_child()
         if child.stdin is None or child.stdout is None:
             raise RuntimeError("the press has no pipes")
@@ -119,7 +123,7 @@ class Press:
         if answer is None:
             self._end_child()
             if late.is_set():
-                raise Busy(2)
+                raise TookTooLong(2)
         return answer
 
     def _ready_child(self) -> subprocess.Popen[bytes]:
