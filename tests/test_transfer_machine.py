@@ -316,7 +316,7 @@ async def world(database: str, http: httpx.AsyncClient, db: asyncpg.Connection, 
     return World(asyncio.get_running_loop(), http, db, stage.event, Client(http, stage.key), administrator)
 
 
-@pytest.mark.parametrize(("runs", "steps"), [(12, 30), pytest.param(400, 60, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize(("runs", "steps"), [(12, 30), pytest.param(120, 60, marks=pytest.mark.heavy)])
 def test_the_platform_agrees_with_the_model(world: World, runs: int, steps: int) -> None:
     Machine.world = world
     run_state_machine_as_test(
