@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from stripe_double import KEY, Double, Fault, Problem, open_double
 from ticketing.kit.database import Database
+from ticketing.kit.vault import Vault
 from ticketing.payments.providers import (
     Action,
     Card,
@@ -32,11 +33,13 @@ from ticketing.payments.providers import (
 from ticketing.payments.providers import stripe as module
 from ticketing.payments.providers.choosing import build_providers
 from ticketing.payments.providers.minor_units import to_minor_units
+from ticketing.payments.providers.sealing import seal, unseal
 from ticketing.payments.providers.stripe import Stripe
 from ticketing.settings import BadSetting, read_settings
 
 MARVIN = Payer("Marvin", "marvin@example.com", "+1 268 460 1234", ("1 High Street", ""), "S", "S", "Dominica")
 CHARGE = Charge("payment-17325458293736", "", 5099, "USD", "0123456789AB")
+VAULT = Vault("a secret that only the tests know, long enough")
 VISA = Token("pm_card_visa")
 SECURED = Token("pm_card_threeDSecure2Required")
 
@@ -46,7 +49,7 @@ async def opened() -> AsyncIterator[tuple[Double, Stripe]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NO_PROXY", "127.0.0.1")
         async with open_double() as double:
-            provider = Stripe(KEY, return_url="https://shop.test/paid", api=double.url)
+            provider = Stripe(KEY, VAULT, return_url="https://shop.test/paid", api=double.url)
             yield double, provider
             await provider.close()
 
@@ -80,6 +83,12 @@ class Book:
 @pytest.fixture
 def book(provider: Stripe) -> Book:
     return Book(provider)
+
+
+def unsealed(outcome: Outcome) -> Outcome:
+    """As the customer sees it."""
+    assert isinstance(outcome, Waiting)
+    return replace(outcome, action=unseal(VAULT, outcome.action))
 
 
 # Charging
@@ -195,18 +204,26 @@ async def test_a_bank_that_wants_its_customer(book: Book, double: Double) -> Non
     [intent] = double.intents.values()
     url = f"https://hooks.stripe.test/3d_secure_2/{intent['id']}"
     action = Action("redirect_to_url", intent["client_secret"], "https://shop.test/paid", url)
-    assert outcome == Waiting(intent["id"], action)
-    assert await book.provider.find(book.attempt) == outcome
+    assert unsealed(outcome) == Waiting(intent["id"], action)
+    assert unsealed(await book.provider.find(book.attempt)) == Waiting(intent["id"], action)
+    assert intent["client_secret"] not in repr(outcome)
     double.authenticate(intent["id"])
     assert await book.provider.find(book.attempt) == Done(intent["id"])
 
 
 async def test_without_a_return_url_the_browsers_library_goes_on(double: Double) -> None:
-    provider = Stripe(KEY, api=double.url)
+    provider = Stripe(KEY, VAULT, api=double.url)
     outcome = await Book(provider).charge(SECURED)
     [intent] = double.intents.values()
-    assert outcome == Waiting(intent["id"], Action("use_stripe_sdk", intent["client_secret"], ""))
+    assert unsealed(outcome) == Waiting(intent["id"], Action("use_stripe_sdk", intent["client_secret"], ""))
     await provider.close()
+
+
+async def test_an_action_sealed_with_another_secret_shows_none() -> None:
+    sealed = seal(VAULT, Action("use_stripe_sdk", "pi_1_secret_2", ""))
+    assert unseal(Vault("another secret of the server, long enough"), sealed) == Action("use_stripe_sdk", "", "")
+    assert unseal(VAULT, sealed) == Action("use_stripe_sdk", "pi_1_secret_2", "")
+    assert unseal(VAULT, None) is None
 
 
 async def test_an_abandoned_one_can_be_ended(book: Book, double: Double) -> None:
@@ -421,7 +438,7 @@ async def test_what_was_given_back_by_hand_has_gone_back(provider: Stripe, doubl
 
 
 async def test_a_wrong_key_charges_nothing_and_is_not_shown(double: Double) -> None:
-    provider = Stripe("sk_test_wrong_a1b2c3d4", api=double.url)
+    provider = Stripe("sk_test_wrong_a1b2c3d4", VAULT, api=double.url)
     with capture_logs() as lines, pytest.raises(Failed):
         await Book(provider).charge()
     await provider.close()

@@ -230,6 +230,10 @@ async def test_a_bank_that_wants_its_customer(
         "url": f"https://hooks.stripe.test/3d_secure_2/{intent['id']}",
     }
     assert (await pay(bob, order)).status == 409
+    assert (await bob.get(order["payments"]))["entries"] == [pending.body]
+    written = await db.fetchval("SELECT action::text FROM payments WHERE reference = $1", intent["id"])
+    assert "clientSecret" in written
+    assert intent["client_secret"] not in written
     double.authenticate(intent["id"])
     await hear(http, double, "payment_intent.succeeded", intent["id"])
     assert await status(bob, order) == "Fulfilled"

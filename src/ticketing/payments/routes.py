@@ -18,6 +18,7 @@ from . import queries
 from .attempts import Attempt, find_attempt
 from .errors import NotPayable, NotRefundable, PaymentOpen, RefundOpen
 from .providers.choosing import Providers
+from .providers.sealing import unseal
 from .refunding import begin_refund, repay
 from .refunds import Giving, Request
 from .rules import State
@@ -61,7 +62,7 @@ async def settle_order(call: Call) -> Reply:
             attempt = await shield.wait(charging, seconds + RECORDING_SECONDS)
         except TimeoutError:
             attempt = await _as_it_stands(database, attempt)
-    return await _payment_reply(database, attempt)
+    return await _payment_reply(call, attempt)
 
 
 async def _as_it_stands(database: Database, attempt: Attempt) -> Attempt:
@@ -69,12 +70,14 @@ async def _as_it_stands(database: Database, attempt: Attempt) -> Attempt:
         return await find_attempt(db, attempt.id) or attempt
 
 
-async def _payment_reply(database: Database, attempt: Attempt) -> Reply:
+async def _payment_reply(call: Call, attempt: Attempt) -> Reply:
     """The answer about an attempt. Raises NotPayable when its money came too late and goes back."""
     if attempt.state is State.AUTHORISED and not attempt.kept:
-        async with database.reading() as db:
+        async with call.reading() as db:
             raise NotPayable(await queries.order_status(db, attempt.order_id))
-    return Reply(queries.build_payment(attempt), 202 if attempt.state is State.PENDING else 201)
+    payment = queries.build_payment(attempt)
+    payment.action = unseal(call.the(Vault), payment.action)
+    return Reply(payment, 202 if attempt.state is State.PENDING else 201)
 
 
 @operations("GET /orders/{order}/payments", answers=Page[Payment], listing=queries.PAYMENTS, errors=[NotTheCustomer])
@@ -85,7 +88,10 @@ async def list_payments(call: Call) -> Reply:
     """
     async with call.reading() as db:
         order_id = await readable_order(db, call.caller, call.path["order"])
-        return Reply(await queries.PAYMENTS.page(db, call.query, where="payment.order_id = $1", values=[order_id]))
+        page = await queries.PAYMENTS.page(db, call.query, where="payment.order_id = $1", values=[order_id])
+    for payment in page.entries:
+        payment.action = unseal(call.the(Vault), payment.action)
+    return Reply(page)
 
 
 @operations(

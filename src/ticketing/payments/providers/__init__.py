@@ -20,7 +20,7 @@ class Failed(Exception):
 
 
 class Action(msgspec.Struct, omit_defaults=True):
-    """What the customer has to do at his bank before the provider goes on."""
+    """What the customer has to do at his bank before the provider goes on; a real secret is sealed (`sealing`)."""
 
     type: str
     client_secret: str = msgspec.field(name="clientSecret")

@@ -1,6 +1,7 @@
 """Which provider takes the money: the one of the setting; and who is asked about what another one took."""
 
 from ticketing.kit.database import Database
+from ticketing.kit.vault import Vault
 from ticketing.settings import Settings
 
 from . import Provider
@@ -34,5 +35,7 @@ def build_providers(settings: Settings, database: Database) -> Providers:
         return Providers(sandbox)
     from .stripe import Stripe
 
-    stripe = Stripe(settings.stripe_key, return_url=settings.stripe_return_url, api=settings.stripe_api)
+    stripe = Stripe(
+        settings.stripe_key, Vault(settings.secret), return_url=settings.stripe_return_url, api=settings.stripe_api
+    )
     return Providers(stripe, sandbox) if settings.payment_provider == stripe.name else Providers(sandbox, stripe)

@@ -13,12 +13,15 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import stripe
 import structlog
 from stripe.params import PaymentIntentConfirmParams
+
+from ticketing.kit.vault import Vault
 
 from . import (
     Card,
@@ -36,6 +39,7 @@ from . import (
     Waiting,
 )
 from .minor_units import to_minor_units
+from .sealing import seal
 from .stripe_answers import did_nothing, error_code, intent_outcome, is_repeated, refund_outcome, told
 
 API = "https://api.stripe.com"
@@ -72,7 +76,8 @@ class Stripe:
     name = "stripe"
     takes_cards = False
 
-    def __init__(self, key: str, *, return_url: str = "", api: str = API) -> None:
+    def __init__(self, key: str, vault: Vault, *, return_url: str = "", api: str = API) -> None:
+        self._vault = vault
         self._return_url = return_url
         self._http = _Http()
         client = stripe.StripeClient(
@@ -113,7 +118,7 @@ class Stripe:
             return NotBegun()
         async with _asking("find"):
             intent = (await self._intents.retrieve_async(charge.reference)).to_dict()
-        outcome = intent_outcome(intent, self._return_url)
+        outcome = self._outcome(intent)
         if isinstance(outcome, Refused) and intent["status"] != "canceled":
             return await self._end(charge.reference)
         return outcome
@@ -198,7 +203,7 @@ class Stripe:
         except stripe.InvalidRequestError as error:
             # A token that Stripe does not know; or the intent has been cancelled meanwhile.
             return await self._end(intent, error_code(error, "invalid_token"), TIDY_SECONDS)
-        return intent_outcome(confirmed.to_dict(), self._return_url)
+        return self._outcome(confirmed.to_dict())
 
     async def _tidy(self, refused: Refused) -> Outcome:
         """Cancel an intent whose card was declined. Nobody else was given its secret: it could not succeed anyhow."""
@@ -217,10 +222,17 @@ class Stripe:
                 ended = await self._intents.cancel_async(intent, {"cancellation_reason": "abandoned"})
             except stripe.InvalidRequestError:
                 ended = await self._intents.retrieve_async(intent)  # it has ended, or is being charged
-        outcome = intent_outcome(ended.to_dict(), self._return_url)
+        outcome = self._outcome(ended.to_dict())
         if ended.status == "canceled" and code:
             return Refused(intent, code)
         return outcome if ended.status in ("canceled", "succeeded") else Waiting(intent)
+
+    def _outcome(self, intent: Mapping[str, Any]) -> Outcome:
+        """What an intent's state means; an action is sealed, for it will be written down."""
+        outcome = intent_outcome(intent, self._return_url)
+        if isinstance(outcome, Waiting) and outcome.action:
+            return replace(outcome, action=seal(self._vault, outcome.action))
+        return outcome
 
     async def _find_refund(self, repayment: Repayment) -> Outcome | None:
         listed = await self._refunds.list_async({"payment_intent": repayment.charge_reference, "limit": 100})
