@@ -41,6 +41,7 @@ class MailServer:
     refused: dict[str, str] = field(default_factory=dict)
     says_to_data: str = "250 Taken"
     drops: int = 0  # so many messages are taken, and the line goes dead before we hear of it
+    delay_seconds: float = 0.0
     connections: int = 0
     logins: list[str] = field(default_factory=list)
 
@@ -66,6 +67,7 @@ class MailServer:
         return "250 OK"
 
     async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+        await asyncio.sleep(self.delay_seconds)
         if self.says_to_data.startswith("250"):
             assert isinstance(envelope.content, bytes)
             self.raw.append(envelope.content)

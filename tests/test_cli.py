@@ -1,5 +1,6 @@
 """The command as a person at the terminal meets it, the demo, and the README's walk from nothing to inside."""
 
+import asyncio
 import json
 import os
 import re
@@ -154,7 +155,7 @@ async def test_the_readme_leads_from_nothing_to_inside(postgres: str) -> None:
         running("demo", "--port", "0", "--workers", "1", environment={"DATABASE_URL": empty}) as server,
     ):
         url = await ready(server)
-        for printed in (demo.PASSWORD, demo.PUBLIC_KEY, demo.GATE_CODE):
+        for printed in (demo.PASSWORD, demo.PUBLIC_KEY, demo.GATE_CODE, f"{url}/dev/mail"):
             await server.until_said(printed)
         script = walk[1].replace("http://localhost:8000", url)
         for _ in range(2):  # it may be read twice
@@ -167,6 +168,9 @@ async def test_the_readme_leads_from_nothing_to_inside(postgres: str) -> None:
         async with httpx.AsyncClient() as client:
             here = await client.get(f"{url}/v3/countries", headers={"Origin": "http://localhost:5173"})
             there = await client.get(f"{url}/v3/countries", headers={"Origin": "http://localhost.example"})
+            async with asyncio.timeout(60):  # until the jobs' worker has sent the tickets
+                while f"{demo.CUSTOMER}@example.com" not in (await client.get(f"{url}/dev/mail")).text:
+                    await asyncio.sleep(0.2)
         assert here.headers["access-control-allow-origin"] == "http://localhost:5173"
         assert "access-control-allow-origin" not in there.headers
 

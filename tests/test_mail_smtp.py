@@ -311,6 +311,19 @@ async def test_two_workers_never_send_the_same_letter(
     assert len(server.raw) == len(set(server.message_ids)) == 120
 
 
+async def test_a_round_ends_in_time_and_what_it_did_not_get_to_is_not_late(
+    db: asyncpg.Connection, smtp: Settings, server: MailServer, alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postmen, "RUN_SECONDS", 0.05)
+    server.delay_seconds = 0.1
+    for _ in range(12):
+        await post_welcomes(db, alice)
+    async with postman(smtp) as office:
+        assert await office.make_round() == postmen.SIDE_BY_SIDE
+        assert await db.fetchval("SELECT max(tries) FROM mails WHERE status = 'Waiting' AND due_at <= clock()") == 0
+        assert await office.make_round() == postmen.SIDE_BY_SIDE
+
+
 async def test_an_address_in_other_letters(
     db: asyncpg.Connection, smtp: Settings, server: MailServer, make_person: MakePerson
 ) -> None:

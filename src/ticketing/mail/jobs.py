@@ -10,9 +10,9 @@ from .postman import Postman
 jobs = Jobs("mail")
 
 
-# The limit is beyond what a round can take (a full batch that a slow server takes its time for), so that it never
-# ends in the middle of handing a letter over.
-@jobs.every(2, limit_seconds=1200)
+# The limit is beyond what a round can take (a few letters that a slow server takes its time for, and noting them), so
+# that it never ends in the middle of handing one over.
+@jobs.every(2, limit_seconds=600)
 async def send_mail(services: Services) -> None:
     """Send what waits."""
     await services.the(Postman).make_round()

@@ -48,9 +48,10 @@ class _Outcome:
 
 @dataclass
 class _Batch:
-    """Claimed letters: those still to send, how many left, and what stopped it."""
+    """Claimed letters: those still to send, until when, how many left, and what stopped it."""
 
     queue: deque[Mail]
+    ends: float
     sent: int = 0
     trouble: str | None = None
 
@@ -81,7 +82,7 @@ class Postman:
                     mails = await outbox.claim(db, BATCH, INSIST_SECONDS)
                 if not mails:
                     break
-                batch = await self._send_all(mails)
+                batch = await self._send_all(mails, ends)
                 sent += batch.sent
                 if batch.trouble is not None:
                     self._rest(batch.trouble)
@@ -105,9 +106,9 @@ class Postman:
                 accounts = await next_recipients(db, mail, reached)
                 await outbox.write_out(db, mail, accounts, bulk=mail.letter in CROWDS, last=len(accounts) < AT_ONCE)
 
-    async def _send_all(self, mails: list[Mail]) -> _Batch:
+    async def _send_all(self, mails: list[Mail], ends: float) -> _Batch:
         """Send claimed letters, some side by side; what is in the way of one is in the way of all."""
-        batch = _Batch(deque(mails))
+        batch = _Batch(deque(mails), ends)
         async with asyncio.TaskGroup() as group:
             for _ in range(SIDE_BY_SIDE):
                 group.create_task(self._send_some(batch))
@@ -117,7 +118,7 @@ class Postman:
         return batch
 
     async def _send_some(self, batch: _Batch) -> None:
-        while batch.queue and batch.trouble is None:
+        while batch.queue and batch.trouble is None and asyncio.get_running_loop().time() < batch.ends:
             mail = batch.queue.popleft()
             try:
                 outcome = self._unnoted.get(mail.id) or await self._send(mail)
