@@ -1,7 +1,7 @@
 """What the demo shows, as clients would send it; names stand for ids, and days are counted from today."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 PASSWORD = "demo-password"  # noqa: S105 - everybody's, and printed at start
 PUBLIC_KEY = "0123456789abcdef0123456789abcdef"
@@ -125,13 +125,17 @@ HOSTS = {
 }
 
 
+Ending = Literal["paid", "declined", "refunded"]
+
+
 @dataclass(frozen=True)
 class DemoEvent:
     """An event and what became of it.
 
     `days` from today it begins at `start` and ends at `end` of the same day, in local time. `sections` are name,
-    description, price and places; `orders` who took how many places of which section, all of them free; `transfers`
-    who sent whom how many of which section, and whether they were claimed.
+    description, price and places; `orders` who took how many places of which section, free ones; `bought` the same of
+    what costs something, and what became of the payment; `transfers` who sent whom how many of which section, and
+    whether they were claimed.
     """
 
     title: str
@@ -148,6 +152,7 @@ class DemoEvent:
     details: dict[str, Any] = field(default_factory=dict)
     early: float | None = None
     orders: list[tuple[str, str, int]] = field(default_factory=list)
+    bought: list[tuple[str, str, int, Ending]] = field(default_factory=list)
     transfers: list[tuple[str, str, str, int, bool]] = field(default_factory=list)
     admitted: bool = False
 
@@ -169,6 +174,7 @@ EVENTS = [
             ("Terrace", "A table and a welcome drink", 45, 60),
         ],
         details={"tags": ["jazz", "free", "sunset"], "featured": True},
+        bought=[("esther", "Terrace", 2, "paid")],
         orders=[(CUSTOMER, "Lawn", 2), ("cleo", "Lawn", 4), ("dario", "Lawn", 1), ("grace", "Lawn", 3)],
         transfers=[
             ("cleo", CUSTOMER, "Lawn", 2, False),
@@ -195,6 +201,15 @@ EVENTS = [
             "disclaimer": "In case of rain the showing moves to the next evening; tickets stay valid.",
         },
         early=22,
+        bought=[
+            (CUSTOMER, "Quay", 2, "paid"),
+            ("cleo", "Quay", 4, "paid"),
+            ("dario", "Quay", 1, "declined"),
+            ("dario", "Quay", 1, "paid"),
+            ("grace", "Quay", 2, "refunded"),
+            ("hugo", "Backstage", 1, "paid"),
+            (CUSTOMER, "Backstage", 1, "declined"),
+        ],
     ),
     DemoEvent(
         title="Soca Sunrise",
@@ -210,6 +225,7 @@ EVENTS = [
         sections=[("Field", "Standing", 55, 8000), ("Party Stand", "Seats, shade and a bar", 95, 1200)],
         details={"tags": ["soca", "carnival"]},
         early=40,
+        bought=[("femi", "Field", 6, "paid"), ("grace", "Party Stand", 2, "paid"), (CUSTOMER, "Field", 1, "refunded")],
     ),
     DemoEvent(
         title="Small Islands, Big Screens",
@@ -296,7 +312,8 @@ EVENTS = [
         description="Three steel orchestras on the slipway.",
         days=6,
         status="Cancelled",
-        sections=[("Slipway", "Standing", 0, 600)],
+        sections=[("Slipway", "Standing", 0, 600), ("Pontoon", "Chairs by the water", 35, 60)],
+        bought=[("hugo", "Pontoon", 2, "paid")],  # the worker gives it back
         orders=[("femi", "Slipway", 2), ("grace", "Slipway", 2)],
     ),
     DemoEvent(

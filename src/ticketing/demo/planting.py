@@ -26,8 +26,14 @@ from ticketing.kit.database import Connection, Database
 from ticketing.kit.letters import Letter, post
 from ticketing.kit.vault import Vault
 from ticketing.orders.intake import new_number
+from ticketing.orders.locking import lock_order
 from ticketing.orders.placing import Placement, Terms, place_orders
 from ticketing.orders.rules import Limits, Wish
+from ticketing.payments.attempts import conclude, open_attempt
+from ticketing.payments.providers import Token
+from ticketing.payments.providers.cards import part_of
+from ticketing.payments.providers.sandbox import Sandbox, enter_charge, enter_refund
+from ticketing.payments.refunds import Request, conclude_refund, open_refund
 from ticketing.regions import actions as regions
 from ticketing.regions.schemas import REGION
 from ticketing.sessions.gate_keys import change_code
@@ -40,7 +46,7 @@ from ticketing.venues import actions as venues
 from ticketing.venues.schemas import VENUE
 
 from . import content
-from .content import DemoEvent
+from .content import DemoEvent, Ending
 
 LOCK = 0x7156  # advisory: two that plant at once
 
@@ -212,6 +218,8 @@ class _Planter:
             await cancel_event(self.db, await self._run(event_id))
 
     async def _plant_orders(self, event: DemoEvent, event_id: int, section_ids: dict[str, int]) -> None:
+        free = [(who, section, quantity) for who, section, quantity in event.orders]
+        bought = [(who, section, quantity) for who, section, quantity, _ending in event.bought]
         wishes = [
             Wish(
                 self.new_id(),
@@ -220,7 +228,7 @@ class _Planter:
                 ((event_id, section_ids[section], quantity),),
                 privileged=event.days < 0,  # sales have ended
             )
-            for who, section, quantity in event.orders
+            for who, section, quantity in [*free, *bought]
         ]
         bands = parse_bands(self.settings.fees)
         limits = Limits(self.settings.open_orders_per_customer, self.settings.tickets_per_customer)
@@ -228,6 +236,20 @@ class _Planter:
         for outcome in await place_orders(self.db, wishes, terms, self.new_id):
             if not isinstance(outcome, Placement):
                 raise AssertionError(f"The demo's order for {event.title} was refused: {outcome.reason}.")
+        for wish, (_who, _section, _quantity, ending) in zip(wishes[len(free) :], event.bought, strict=True):
+            await self._plant_payment(wish.order_id, ending)
+
+    async def _plant_payment(self, order_id: int, ending: Ending) -> None:
+        """Pay for an order with a card of the sandbox, and give the money back where that is the story."""
+        order = await lock_order(self.db, order_id)
+        attempt = await open_attempt(self.db, order, self.new_id(), Sandbox.name, None)
+        part = part_of(Token("tok_insufficient_funds" if ending == "declined" else "tok_visa"))
+        await conclude(self.db, attempt.id, await enter_charge(self.db, attempt.charge(), part), self.new_id)
+        if ending == "refunded":
+            request = Request("The customer fell ill.", self.people[content.ADMINISTRATOR])
+            giving = await open_refund(self.db, await lock_order(self.db, order_id), self.new_id(), request)
+            outcome, _is_silent = await enter_refund(self.db, giving.repayment())
+            await conclude_refund(self.db, giving.id, outcome, self.new_id)
 
     async def _plant_transfers(self, event: DemoEvent, event_id: int, section_ids: dict[str, int]) -> None:
         for sender, recipient, section, quantity, claimed in event.transfers:

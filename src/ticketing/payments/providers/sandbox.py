@@ -71,25 +71,10 @@ class Sandbox:
         if part.trouble == "silent before":
             await _keep_silent()
         async with self._database.transaction() as db:
-            await self._write(db, charge, part)
-            outcome = await _find(db, charge)
+            outcome = await enter_charge(db, charge, part)
         if part.trouble == "silent after":
             await _keep_silent()
         return outcome
-
-    async def _write(self, db: Connection, charge: Charge, part: Part) -> None:
-        waits = part.ending in ("processing", "requires_action") and not part.abandoned
-        await db.execute(
-            _CHARGE,
-            charge.key,
-            _reference("ch"),
-            charge.amount_cents,
-            charge.currency,
-            part.ending,
-            part.code,
-            part.refunds,
-            SLOW_SECONDS if waits else None,
-        )
 
     async def find(self, charge: Charge) -> Outcome:
         """What the ledger says."""
@@ -105,32 +90,55 @@ class Sandbox:
     async def repay(self, repayment: Repayment, *, again: bool) -> Outcome:
         """Give money back, as the part of the charge's card has it. Raises Silent."""
         async with self._database.transaction() as db:
-            await db.execute("SELECT FROM sandbox_charges WHERE reference = $1 FOR UPDATE", repayment.charge_reference)
-            if known := await _find_refund(db, repayment.key):
-                return known
-            charge = await db.fetchrow(_CHARGED, repayment.charge_reference)
-            if charge is None or not charge["succeeded"]:
-                return Refused("", "unknown_charge")
-            if charge["refunded"] + repayment.amount_cents > charge["amount_cents"]:
-                return Refused("", "more_than_charged")
-            first = not charge["tried"]
-            state = "failed" if charge["refunds"] == "fail once" and first else "succeeded"
-            await db.execute(
-                "INSERT INTO sandbox_refunds (key, reference, charge, amount_cents, state, at)"
-                " VALUES ($1, $2, $3, $4, $5, clock())",
-                repayment.key,
-                _reference("re"),
-                repayment.charge_reference,
-                repayment.amount_cents,
-                state,
-            )
-            outcome = await _find_refund(db, repayment.key)
-        if charge["refunds"] == "silent once" and first:
+            outcome, is_silent = await enter_refund(db, repayment)
+        if is_silent:
             await _keep_silent()
-        return outcome or NotBegun()
+        return outcome
 
     async def close(self) -> None:
         """Nothing to let go of."""
+
+
+async def enter_charge(db: Connection, charge: Charge, part: Part) -> Outcome:
+    """Write a charge into the ledger as its part has it, once per key; what the ledger says then."""
+    waits = part.ending in ("processing", "requires_action") and not part.abandoned
+    await db.execute(
+        _CHARGE,
+        charge.key,
+        _reference("ch"),
+        charge.amount_cents,
+        charge.currency,
+        part.ending,
+        part.code,
+        part.refunds,
+        SLOW_SECONDS if waits else None,
+    )
+    return await _find(db, charge)
+
+
+async def enter_refund(db: Connection, repayment: Repayment) -> tuple[Outcome, bool]:
+    """Write a refund into the ledger, once per key; what the ledger says then, and whether that is kept from whoever
+    asked."""
+    await db.execute("SELECT FROM sandbox_charges WHERE reference = $1 FOR UPDATE", repayment.charge_reference)
+    if known := await _find_refund(db, repayment.key):
+        return known, False
+    charge = await db.fetchrow(_CHARGED, repayment.charge_reference)
+    if charge is None or not charge["succeeded"]:
+        return Refused("", "unknown_charge"), False
+    if charge["refunded"] + repayment.amount_cents > charge["amount_cents"]:
+        return Refused("", "more_than_charged"), False
+    first = not charge["tried"]
+    state = "failed" if charge["refunds"] == "fail once" and first else "succeeded"
+    await db.execute(
+        "INSERT INTO sandbox_refunds (key, reference, charge, amount_cents, state, at)"
+        " VALUES ($1, $2, $3, $4, $5, clock())",
+        repayment.key,
+        _reference("re"),
+        repayment.charge_reference,
+        repayment.amount_cents,
+        state,
+    )
+    return await _find_refund(db, repayment.key) or NotBegun(), charge["refunds"] == "silent once" and first
 
 
 async def _keep_silent() -> None:
