@@ -30,14 +30,19 @@ Every request carries two headers: `X-API-Key` (start a session, or ask an admin
 """
 
 
-def describe(operations: Sequence[Operation], access: dict[str, frozenset[Level]], version: str) -> dict[str, Any]:
-    """The description of these operations; `access` says which levels may call each."""
+def describe(
+    operations: Sequence[Operation], access: dict[str, frozenset[Level]], version: str, tags: Sequence[str]
+) -> dict[str, Any]:
+    """The description of these operations; `access` says which levels may call each, `tags` in which order they stand.
+
+    Raises ValueError for an operation under another tag.
+    """
+    operations = sorted(operations, key=lambda operation: tags.index(operation.tag))
     types = {part for operation in operations for part in _parts(operation.answers)}
     _, components = msgspec.json.schema_components(sorted(types, key=str), ref_template="#/components/schemas/{name}")
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, access[operation.id])
-    tags = dict.fromkeys(operation.tag for operation in operations)
     return {
         "openapi": "3.1.0",
         "info": {
