@@ -167,7 +167,7 @@ OUTCOMES = {
 }
 
 
-@pytest.mark.parametrize("rounds", [100, pytest.param(500, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("rounds", [60, pytest.param(500, marks=pytest.mark.heavy)])
 async def test_of_paying_cancelling_and_expiring_at_once_exactly_one_happens(
     rounds: int, client: httpx.AsyncClient, stage: Seeded, db: asyncpg.Connection, clock: Clock
 ) -> None:
@@ -213,7 +213,7 @@ async def race_for(client: httpx.AsyncClient, stage: Seeded, order: str) -> tupl
     return paid, cancelled
 
 
-@pytest.mark.parametrize("orders", [40, pytest.param(200, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("orders", [30, pytest.param(200, marks=pytest.mark.heavy)])
 async def test_of_many_payments_without_an_answer_none_is_lost_and_none_is_taken_twice(
     orders: int, client: httpx.AsyncClient, stage: Seeded, db: asyncpg.Connection, clock: Clock
 ) -> None:

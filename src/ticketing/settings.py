@@ -81,6 +81,7 @@ class Settings:
     wrong_mailed_codes: int = _knob(
         10, "wrong mailed codes for one account in a day (UTC), also without rate limits; then none is taken that day"
     )
+    declined_payments: int = _knob(30, "declined payments of one customer within 15 minutes, over all workers")
     mailed_codes: int = _knob(20, "codes mailed to one account within an hour, over all workers")
     cors_origins: str = _knob(
         "", "origins allowed to call from a browser, comma-separated (`http://localhost:*`: any port); empty: none"

@@ -10,9 +10,9 @@ LONGEST_SECONDS = 300
 jobs = Jobs("payments")
 
 
-@jobs.every(5, limit_seconds=LONGEST_SECONDS)
+@jobs.every(2, limit_seconds=LONGEST_SECONDS)
 async def finish_payments(services: Services) -> None:
-    """See every open payment to its end."""
+    """See every open payment to its end; somebody is waiting for it."""
     await reconciling.finish_payments(services)
 
 

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 
+from ticketing.accounts import failures
+from ticketing.accounts.failures import Bound
 from ticketing.kit.database import Database
 from ticketing.kit.idempotency import Idempotency
 from ticketing.kit.operations import Call, Operations, Reply
@@ -17,6 +19,7 @@ from ticketing.settings import Settings
 from . import queries
 from .attempts import Attempt, find_attempt
 from .errors import NotPayable, NotRefundable, PaymentOpen, RefundOpen
+from .providers import Card, Payer, Token
 from .providers.choosing import Providers
 from .providers.sealing import unseal
 from .refunding import begin_refund, repay
@@ -45,24 +48,39 @@ async def settle_order(call: Call) -> Reply:
     for payment. 202 with `Pending`: the outcome is not known yet, or the customer has something to do first (`action`);
     the order keeps its places meanwhile, for ten minutes at most, and its payments tell how it ended.
     """
-    database, provider = call.the(Database), call.the(Providers).current
     async with call.reading() as db:
         order_id = await find_managed(db, call.caller, call.path["order"])
-        means, payer = await read_payment(db, call.json(), takes_cards=provider.takes_cards)
+        means, payer = await read_payment(db, call.json(), takes_cards=call.the(Providers).current.takes_cards)
+        customer = await db.fetchval("SELECT customer_id FROM orders WHERE id = $1", order_id)
+    # Whoever tries stolen cards tries many; for a shop that pays for its customers each of them counts by himself.
+    bounds = [Bound(f"declined payments of {customer}", call.the(Settings).declined_payments)]
+    await failures.claim_try(call, bounds)
+    attempt = None
+    try:
+        attempt = await _open_and_charge(call, order_id, means, payer)
+    finally:
+        if attempt is None or attempt.state is not State.DECLINED:
+            await failures.forget(call, bounds)
+    return await _payment_reply(call, attempt)
+
+
+async def _open_and_charge(call: Call, order_id: int, means: Card | Token, payer: Payer) -> Attempt:
+    """The attempt as it stands when it is decided, or when nobody waits any longer; both parts outlive the client."""
+    database, provider = call.the(Database), call.the(Providers).current
     shield, seconds = call.the(Shield), call.the(Settings).payment_timeout_seconds
 
-    async def open_and_charge() -> tuple[Attempt, asyncio.Task[Attempt] | None]:
+    async def begin_and_go_on() -> tuple[Attempt, asyncio.Task[Attempt] | None]:
         attempt, is_new = await begin(database, provider, call.caller, order_id, _digest(call))
         charging = charge(database, provider, attempt, means, payer, seconds) if is_new else None
         return attempt, shield.start(charging) if charging else None
 
-    attempt, charging = await shield.wait(shield.start(open_and_charge()))
-    if charging is not None:
-        try:
-            attempt = await shield.wait(charging, seconds + RECORDING_SECONDS)
-        except TimeoutError:
-            attempt = await _as_it_stands(database, attempt)
-    return await _payment_reply(call, attempt)
+    attempt, charging = await shield.wait(shield.start(begin_and_go_on()))
+    if charging is None:
+        return attempt
+    try:
+        return await shield.wait(charging, seconds + RECORDING_SECONDS)
+    except TimeoutError:
+        return await _as_it_stands(database, attempt)
 
 
 async def _as_it_stands(database: Database, attempt: Attempt) -> Attempt:
