@@ -17,6 +17,7 @@ import pytest
 
 import log_watch
 from ticketing.app import build_app
+from ticketing.doctor import examine
 from ticketing.embedded import EmbeddedPostgres
 from ticketing.kit.ids import Ids
 from ticketing.kit.logs import configure_logs
@@ -97,11 +98,26 @@ async def scratch_database(postgres: str) -> AsyncIterator[str]:
         await admin.close()
 
 
+async def ensure_well(dsn: str) -> None:
+    """Fail unless the doctor finds every promise kept in this database."""
+    db = await asyncpg.connect(dsn)
+    try:
+        diagnosis = await examine(db)
+    finally:
+        await db.close()
+    assert diagnosis.is_well, diagnosis.as_json()
+
+
 @pytest.fixture(scope="module")
-async def database(postgres: str) -> AsyncIterator[str]:
-    """The DSN of this module's own database."""
+async def database(postgres: str, request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    """The DSN of this module's own database, which has kept every promise when its stories are told.
+
+    A module that breaks promises by hand says so: `BREAKS_BY_HAND = True`.
+    """
     async with scratch_database(postgres) as dsn:
         yield dsn
+        if not getattr(request.module, "BREAKS_BY_HAND", False):
+            await ensure_well(dsn)
 
 
 @pytest.fixture(scope="module")

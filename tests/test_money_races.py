@@ -14,7 +14,7 @@ import httpx
 import pytest
 from bench.seed import Seeded, seed
 
-from conftest import MOVED, scratch_database
+from conftest import MOVED, ensure_well, scratch_database
 from makers import AUTHORISED, DECLINED, card
 from money import BANK_ASKS_IN_VAIN, SLOW, TIMEOUT_AFTER, TIMEOUT_BEFORE, count_open, faults, unbalanced
 from serving import SECRET, Server, ready, running
@@ -46,6 +46,7 @@ class Clock:
 async def dsn(postgres: str) -> AsyncIterator[str]:
     async with scratch_database(postgres) as dsn:
         yield dsn
+        await ensure_well(dsn)
 
 
 @pytest.fixture(scope="module")

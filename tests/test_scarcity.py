@@ -15,7 +15,7 @@ import httpx
 import pytest
 from bench.seed import Seeded, seed
 
-from conftest import NEW_IDS, scratch_database
+from conftest import NEW_IDS, ensure_well, scratch_database
 from serving import SECRET, clean_environment, serve
 from ticketing.kit.vault import hash_key
 
@@ -27,6 +27,7 @@ PLACES = 40
 async def dsn(postgres: str) -> AsyncIterator[str]:
     async with scratch_database(postgres) as dsn:
         yield dsn
+        await ensure_well(dsn)
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,8 @@ from ticketing.kit.vault import Vault
 from ticketing.tickets.keys import SigningKey, key_id, rotate_key, signing_key
 from ticketing.tickets.payloads import Claim, sign
 
+BREAKS_BY_HAND = True  # tickets, orders or prices are changed by SQL where their state is what matters
+
 VAULT = Vault(SECRET)
 NOBODY = "None of the provided ticket serials grants admission to this event"
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from bench.seed import seed
 
-from conftest import NEW_IDS, Answer, Client, add_person, scratch_database
+from conftest import NEW_IDS, Answer, Client, add_person, ensure_well, scratch_database
 from makers import pay
 from serving import serve
 
@@ -64,6 +64,7 @@ class Scene:
 async def dsn(postgres: str) -> AsyncIterator[str]:
     async with scratch_database(postgres) as dsn:
         yield dsn
+        await ensure_well(dsn)
 
 
 async def count_deadlocks(dsn: str) -> int:
