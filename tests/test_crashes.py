@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -22,7 +23,8 @@ from ticketing.embedded import reach
 from ticketing.serving.work import WORKERS_MODULE
 
 BUYERS = 24
-RECOVERY_SECONDS = 30
+UNKNOWN = "whether the last orders were placed is not known"
+RECOVERY_SECONDS = 90  # what dies again and again is started with ever longer pauses
 
 
 @dataclass
@@ -115,7 +117,10 @@ async def test_no_answer_is_made_untrue_by_a_kill_under_load(server: tuple[Serve
         await serves(process.url)
     over.set()
     await asyncio.gather(*buying)
-    assert answers.broken == []
+    # While PostgreSQL takes longer to come back than clients wait, nobody knows: no other answer would be true then.
+    unknown = sum(json.loads(line)["orders"] for line in process.said if UNKNOWN in line)
+    assert set(answers.broken) <= {500}
+    assert len(answers.broken) <= unknown, "".join(line for line in process.said if "crashed" in line)
     await everything_told_is_true(dsn, answers)
 
 

@@ -27,7 +27,8 @@ from .rules import Limits, Refused, Wish
 BATCH = 64
 BUSY = "busy"
 LONGEST_QUEUE = 2048
-RECOVERY_SECONDS = 5  # within which a database is asked again what became of a batch
+RECOVERY_SECONDS = 8  # within which a database is asked again what became of a batch; clients give up after ten
+ASK_AGAIN_SECONDS = 0.25
 LONGEST_WAIT = 3.0  # seconds; clients give up after ten
 UNDONE = (
     asyncpg.DeadlockDetectedError,
@@ -159,13 +160,15 @@ class Intake:
 
     async def _find_placed(self, order_ids: Sequence[int]) -> set[int]:
         """Which of these orders stand. A database that is recovering is waited for: its word is the only true one."""
-        for _attempt in range(RECOVERY_SECONDS):
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + RECOVERY_SECONDS
+        while loop.time() < deadline:
             try:
                 async with self._database.reading() as db:
                     rows = await db.fetch("SELECT id FROM orders WHERE id = ANY($1::bigint[])", order_ids)
                     return {row["id"] for row in rows}
             except UNDONE:
-                await asyncio.sleep(1)
+                await asyncio.sleep(ASK_AGAIN_SECONDS)
         raise RuntimeError("the database did not come back; whether the last orders were placed is not known")
 
     @staticmethod
