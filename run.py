@@ -32,7 +32,7 @@ COMMANDS = {
     "check": "formatter, linter, types and house rules alone",
     "format": "format the code and mend what the linter can",
     "heavy": "races, crashes and fuzzing at full counts",
-    "bench": "requests per second beside a bare endpoint doing the same SQL",
+    "bench": "what the platform costs beside bare endpoints and pgbench, and with a million tickets sold",
     "lock": "lock the newest versions of all dependencies",
     "docs": "write docs/configuration.md from the settings",
     "openapi": "print the OpenAPI description",

@@ -7,6 +7,8 @@ SELECT (((extract(epoch FROM clock()) - :epoch) * :ticks)::bigint - :customers +
        'FH-' || lpad(n::text, 8, '0'), 'fullhouse' || n, 'fullhouse' || n || '@example.com', '', 'customer',
        'Guest', 'No ' || n, true, clock() - interval '400 days'
   FROM generate_series(1, :customers) n;
+INSERT INTO sessions (id, account_id, key_hash, ip, agent, started_at)
+SELECT id, id, sha256(('nobody has the key of ' || id)::bytea), '', '', created_at FROM accounts WHERE number LIKE 'FH-%';
 CREATE TEMP TABLE house_guest ON COMMIT DROP AS
 SELECT row_number() OVER (ORDER BY id) - 1 AS number, id FROM accounts WHERE number LIKE 'FH-%';
 CREATE INDEX ON house_guest (number);
@@ -93,20 +95,47 @@ SELECT order_id | 2, id, (cents + fee) * quantity FROM house_item WHERE is_refun
 
 -- step: tickets
 -- The last eight of a serial: a number of its own among 36^8, written with 36 digits.
+CREATE FUNCTION pg_temp.letters(number bigint) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT string_agg(substr('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ',
+                             (number * 700001 % 2821109907456 / worth % 36)::int + 1, 1), '')
+      FROM (VALUES (1), (36), (1296), (46656), (1679616), (60466176), (2176782336), (78364164096)) digit (worth)
+$$;
 INSERT INTO tickets (id, serial, item_id, event_id, section_id, owner_id, status, issued_at, redeemed_at, changed_at)
-SELECT id, stem || (SELECT string_agg(substr('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ', (mixed / worth % 36)::int + 1, 1), '')
-                      FROM (VALUES (1), (36), (1296), (46656), (1679616), (60466176), (2176782336), (78364164096))
-                           digit (worth)),
-       item_id, event_id, section_id, customer_id, status, issued_at,
+SELECT id, stem || pg_temp.letters(number), item_id, event_id, section_id, customer_id, status, issued_at,
        CASE status WHEN 'Redeemed' THEN issued_at + interval '1 day' END,
        CASE status WHEN 'Issued' THEN issued_at ELSE issued_at + interval '1 day' END
   FROM (SELECT item.order_id + 3 + item.part * 50 + one.k AS id, item.stem, item.id AS item_id, item.event_id,
                item.section_id, item.customer_id, item.sold_at AS issued_at,
                CASE WHEN item.is_refunded THEN 'Voided' WHEN item.past AND item.n % 10 < 8 THEN 'Redeemed'
                     ELSE 'Issued' END AS status,
-               (item.n::bigint * 8 + item.part * 4 + one.k) * 700001 % 2821109907456 AS mixed
+               item.n::bigint * 8 + item.part * 4 + one.k AS number
           FROM house_item item, generate_series(0, item.quantity - 1) one (k)
          ORDER BY item.n, item.part, one.k) drawn;
+
+-- step: transfers
+-- The first ticket of an order in twenty was sent to the next guest, who claimed every other of them.
+CREATE TEMP TABLE house_transfer ON COMMIT DROP AS
+SELECT item.order_id | 250 AS id, item.n, item.order_id + 3 AS ticket_id, item.customer_id AS sender_id,
+       next.id AS recipient_id, item.section_id, item.stem, item.n % 40 = 6 AS is_claimed,
+       item.sold_at + interval '1 hour' AS initiated_at, item.sold_at + interval '2 hours' AS closed_at
+  FROM house_item item JOIN house_guest guest ON guest.id = item.customer_id
+  JOIN house_guest next ON next.number = (guest.number + 1) % :customers
+ WHERE item.part = 0 AND item.n % 40 IN (5, 6) AND NOT item.past AND NOT item.is_refunded;
+INSERT INTO transfers (id, sender_id, recipient_id, status, initiated_at, closed_at)
+SELECT id, sender_id, recipient_id, CASE WHEN is_claimed THEN 'Claimed' ELSE 'Pending' END, initiated_at,
+       CASE WHEN is_claimed THEN closed_at END
+  FROM house_transfer ORDER BY n;
+INSERT INTO transfer_items (transfer_id, position, section_id, quantity)
+SELECT id, 1, section_id, 1 FROM house_transfer;
+INSERT INTO retired_serials (id, serial, ticket_id, transfer_id, event_id, section_id, owner_id, issued_at, retired_at)
+SELECT sent.id, ticket.serial, ticket.id, sent.id, ticket.event_id, ticket.section_id, ticket.owner_id,
+       ticket.issued_at, sent.closed_at
+  FROM house_transfer sent JOIN tickets ticket ON ticket.id = sent.ticket_id WHERE sent.is_claimed;
+UPDATE tickets SET status = 'Pending', transfer_id = sent.id, changed_at = sent.initiated_at
+  FROM house_transfer sent WHERE sent.ticket_id = tickets.id AND NOT sent.is_claimed;
+UPDATE tickets SET serial = sent.stem || pg_temp.letters(100000000 + sent.n), owner_id = sent.recipient_id,
+                   issued_at = sent.closed_at, changed_at = sent.closed_at
+  FROM house_transfer sent WHERE sent.ticket_id = tickets.id AND sent.is_claimed;
 
 -- step: admissions
 INSERT INTO admissions (id, ticket_id, event_id, section_id, patron_id, token_id, redeemer, device, admitted_at)

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,21 +40,36 @@ def drive(url: str, headers: dict[str, str], *, connections: int, seconds: int, 
     return _read(output)
 
 
-def post_script(bodies: list[str]) -> str:
-    """Lua that posts the bodies in turn."""
-    listed = ",\n".join(f"  [[{body}]]" for body in bodies)
+def post_script(bodies: Sequence[str], keys: Sequence[str] = ()) -> str:
+    """Lua that posts the bodies in turn, with each key in turn."""
     return f"""
-local bodies = {{
-{listed}
-}}
+local bodies = {{{_lua(bodies)}}}
+local keys = {{{_lua(keys)}}}
 local turn = 0
-wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
 request = function()
-  turn = turn % #bodies + 1
-  return wrk.format(nil, nil, nil, bodies[turn])
+  turn = turn + 1
+  if #keys > 0 then wrk.headers["X-API-Key"] = keys[turn % #keys + 1] end
+  return wrk.format("POST", nil, nil, bodies[turn % #bodies + 1])
 end
 """
+
+
+def get_script(path: str, keys: Sequence[str]) -> str:
+    """Lua that gets a path with each key in turn."""
+    return f"""
+local keys = {{{_lua(keys)}}}
+local turn = 0
+request = function()
+  turn = turn + 1
+  wrk.headers["X-API-Key"] = keys[turn % #keys + 1]
+  return wrk.format("GET", "{path}")
+end
+"""
+
+
+def _lua(texts: Sequence[str]) -> str:
+    return ",\n".join(f"[[{text}]]" for text in texts)
 
 
 def _read(output: str) -> Run:

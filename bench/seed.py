@@ -74,6 +74,30 @@ async def _seed(db: asyncpg.Connection, sections: int, price_cents: int) -> Seed
     return Seeded(event, section_ids, key, customer)
 
 
+async def add_customers(dsn: str, count: int) -> list[str]:
+    """So many customers with an open session each: their keys."""
+    keys = [secrets.token_hex(16) for _ in range(count)]
+    accounts = [NEW_IDS.new() for _ in keys]
+    db = await asyncpg.connect(dsn)
+    try:
+        await db.execute(
+            """INSERT INTO accounts (id, number, username, email, password_hash, role, created_at)
+               SELECT id, name, name, name || '@example.com', '', 'customer', clock()
+                 FROM unnest($1::bigint[], $2::text[]) AS new (id, name)""",
+            accounts,
+            [f"BU-{account % 2**32:08X}" for account in accounts],
+        )
+        await db.execute(
+            """INSERT INTO sessions (id, account_id, key_hash, ip, agent, started_at)
+               SELECT id, id, key_hash, '', '', clock() FROM unnest($1::bigint[], $2::bytea[]) AS new (id, key_hash)""",
+            accounts,
+            [hash_key(key) for key in keys],
+        )
+    finally:
+        await db.close()
+    return keys
+
+
 async def add_customer(db: asyncpg.Connection, name: str) -> tuple[int, str]:
     """A customer with an open session: the account's id and the key."""
     account, key = NEW_IDS.new(), secrets.token_hex(16)

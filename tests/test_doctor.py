@@ -156,6 +156,15 @@ BREAKAGES = {
         "UPDATE transfers SET sender_id = 1 WHERE id = {transfer}",
     ],
     "open transfers": ["UPDATE transfer_items SET quantity = quantity + 1 WHERE transfer_id = {transfer}"],
+    "reported items": [
+        "UPDATE order_items SET sold_at = NULL, customer_id = NULL WHERE order_id = {paid_order}",
+        "UPDATE order_items SET sold_at = clock(), customer_id = 1 WHERE order_id = {placed_order}",
+        "UPDATE order_items SET customer_id = 1 WHERE order_id = {free_order}",
+    ],
+    "shares of transactions": [
+        "UPDATE transaction_shares SET cents = cents - 1 WHERE transaction_id = {payment}",
+        "DELETE FROM transaction_shares WHERE transaction_id = {payment}",
+    ],
     "paid orders": [
         "UPDATE payments SET kept = false WHERE id = {payment}",
         "UPDATE payments SET amount_cents = amount_cents - 1 WHERE id = {payment}",

@@ -6,6 +6,7 @@ Russia, Turkey.
 
 import unicodedata
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 
@@ -14,6 +15,7 @@ def is_country(name: object) -> bool:
     return isinstance(name, str) and name in CODES
 
 
+@lru_cache(maxsize=512)
 def icon_name(country: str) -> str:
     """The file name of a country's icon: lower case, `_` for spaces, and only what a URL path takes as it is.
 

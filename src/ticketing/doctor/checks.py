@@ -183,6 +183,35 @@ SELECT format('/transfers/%s', coalesce(promised.transfer_id, kept.transfer_id))
  WHERE promised.quantity IS DISTINCT FROM kept.quantity""",
     ),
     Check(
+        "reported items",
+        "Reports count the items of all orders that were fulfilled, for their customers, and no others.",
+        """
+SELECT format('item %s of order %s', item.id, orders.number) AS thing,
+       CASE WHEN item.sold_at IS NULL THEN format('its order is %s, and it does not say since when it is sold',
+                                                  orders.status)
+            WHEN item.customer_id = orders.customer_id THEN format('its order is %s, and it says it is sold',
+                                                                   orders.status)
+            ELSE 'it says it was sold to somebody else than its order' END AS fault
+  FROM order_items item JOIN orders ON orders.id = item.order_id
+ WHERE (item.sold_at IS NOT NULL) <> (orders.status IN ('Fulfilled', 'Refunded', 'Voided'))
+    OR item.customer_id <> orders.customer_id""",
+    ),
+    Check(
+        "shares of transactions",
+        "The parts of events, and of hosts, in a payment or refund add up to it.",
+        """
+WITH shared AS (
+    SELECT share.transaction_id AS id, sum(share.cents) FILTER (WHERE event.id IS NOT NULL) AS events,
+           sum(share.cents) FILTER (WHERE event.id IS NULL) AS hosts
+      FROM transaction_shares share LEFT JOIN events event ON event.id = share.party_id GROUP BY 1)
+SELECT format('transaction %s of order %s', moved.id, moved.order_id) AS thing,
+       format('it moves %s cents, of which events have %s and hosts %s', moved.amount_cents, coalesce(events, 0),
+              coalesce(hosts, 0)) AS fault
+  FROM (SELECT id, order_id, amount_cents FROM payments
+        UNION ALL SELECT id, order_id, amount_cents FROM refunds) moved LEFT JOIN shared ON shared.id = moved.id
+ WHERE shared.events IS DISTINCT FROM moved.amount_cents OR shared.hosts IS DISTINCT FROM moved.amount_cents""",
+    ),
+    Check(
         "paid orders",
         "An order that cost something was paid once, with what it cost, before it was fulfilled.",
         """

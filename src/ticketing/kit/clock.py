@@ -37,7 +37,7 @@ def is_date(text: str) -> bool:
 
 def stamp(moment: datetime) -> str:
     """`YYYY-MM-DDTHH:MM:SS+00:00`, whole seconds in UTC; the moment comes from the database, so it is UTC already."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S+00:00")
+    return moment.isoformat(timespec="seconds")
 
 
 def session_stamp(moment: datetime) -> str:

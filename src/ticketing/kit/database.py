@@ -33,6 +33,10 @@ log = structlog.get_logger()
 class _Connection(asyncpg.Connection):
     """A pooled connection that needs no clean-up on release: we leave no cursor, lock or setting behind."""
 
+    async def reset(self, **details: Any) -> None:
+        if self.is_in_transaction():  # its block was left by a cancellation
+            await super().reset(**details)
+
     def get_reset_query(self) -> str:
         return ""
 
@@ -61,6 +65,7 @@ class Database:
             max_size=self._pool_size,
             connection_class=_Connection,
             max_inactive_connection_lifetime=300,
+            timeout=ACQUIRE_SECONDS,
             command_timeout=30,
             server_settings={
                 "application_name": "ticketing",
@@ -104,17 +109,21 @@ class Database:
         """Call `changed(False)` when notifications may be missed from now on, `changed(True)` when no longer."""
         self._hearing_changed.append(changed)
 
-    @contextlib.asynccontextmanager
-    async def reading(self) -> AsyncIterator[Connection]:
+    def reading(self) -> contextlib.AbstractAsyncContextManager[Connection]:
         """A connection without a transaction: each statement sees what is committed."""
-        async with self.pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
-            yield connection
+        return self._acquire()
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A connection in a transaction that is committed at the end of the block, or undone."""
-        async with self.pool.acquire(timeout=ACQUIRE_SECONDS) as connection, connection.transaction():
+        async with self._acquire() as connection, connection.transaction():
             yield connection
+
+    def _acquire(self) -> contextlib.AbstractAsyncContextManager[Connection]:
+        """The pool's next connection; a timer runs only when one has to be waited for."""
+        acquiring: Any = self.pool.acquire(timeout=None if self.pool.get_idle_size() else ACQUIRE_SECONDS)
+        connection: contextlib.AbstractAsyncContextManager[Connection] = acquiring
+        return connection
 
     async def _connect_own(self) -> None:
         own = await asyncpg.connect(self._dsn, timeout=10, server_settings={"application_name": "ticketing keeper"})

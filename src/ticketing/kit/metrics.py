@@ -9,14 +9,16 @@ few; never anything a person typed.
 """
 
 import os
+from functools import cache
 from typing import Any
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # the library's name for it
 PREFIX = "ticketing_"
 
 
+@cache
 def are_counted() -> bool:
-    """Whether this process counts."""
+    """Whether this process counts; asked of the environment once."""
     return FOLDER in os.environ
 
 

@@ -23,15 +23,19 @@ from .fulfilling import TICKET_COLUMNS, columns, ticket_rows
 from .rules import Granted, Limits, PriceState, Refused, SectionState, Usage, Wish
 
 # After the lock: whoever was deleted meanwhile orders nothing, and two processes cannot both see room for one more.
+# An open order is told by its hold, not by `status = 'Placed'`: by that the database may find it among all open orders,
+# as long as its statistics are from before the on-sale.
 _READ_CUSTOMERS = f"""
 SELECT customer.id, {short_columns("customer")},
        (SELECT count(*) FROM orders
-         WHERE orders.customer_id = customer.id AND orders.status = 'Placed' AND orders.held_until > clock())::int
+         WHERE orders.customer_id = customer.id AND orders.held_until > (SELECT clock())
+           AND orders.status <> 'Timed Out')::int
        AS open_orders
   FROM accounts customer WHERE customer.id = ANY($1::bigint[]) AND customer.removed_at IS NULL"""
 
 # After the lock, in a statement (so a snapshot, and a clock) of its own: a cancelled event or a removed section that
-# committed while we waited is seen.
+# committed while we waited is seen. What is due is asked of the first hold to end: asked whether any has ended, the
+# database may expect to meet one soon by reading on, and reads all there are.
 _READ_SECTIONS = """
 WITH now AS MATERIALIZED (SELECT clock() AS at)
 SELECT now.at, section.id, section.event_id, event.title, section.name, section.description,
@@ -40,8 +44,9 @@ SELECT now.at, section.id, section.event_id, event.title, section.name, section.
        event.status = 'Listed' AND section.active
            AND (section.sales_start IS NULL OR section.sales_start <= now.at)
            AND (section.sales_end IS NULL OR section.sales_end > now.at) AS on_sale,
-       EXISTS (SELECT FROM order_items item
-                WHERE item.section_id = section.id AND item.held_until <= now.at) AS has_due,
+       coalesce((SELECT item.held_until FROM order_items item
+                  WHERE item.section_id = section.id AND item.held_until IS NOT NULL
+                  ORDER BY item.held_until LIMIT 1) <= now.at, false) AS has_due,
        (SELECT json_agg(json_build_array(price.id, price.price_cents, price.quantity - price.used))
           FROM prices price
          WHERE price.section_id = section.id AND price.removed_at IS NULL

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 from ticketing.kit.operations import Call
 from ticketing.settings import Settings
@@ -46,6 +47,7 @@ def sign(path: str, secret: str) -> str:
     return base64.urlsafe_b64encode(hmac.digest(key, path.encode(), hashlib.sha1)).decode()
 
 
+@lru_cache(maxsize=4096)
 def _degrees(angle: float) -> str:
     """The number without an exponent and without a fraction of zeros: `17`, `-61.8456`."""
     return f"{Decimal(repr(angle)).normalize():f}"
