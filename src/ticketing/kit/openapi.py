@@ -33,11 +33,12 @@ Every request carries two headers: `X-API-Key` (start a session, or ask an admin
 def describe(
     operations: Sequence[Operation], access: dict[str, frozenset[Level]], version: str, tags: Sequence[str]
 ) -> dict[str, Any]:
-    """The description of these operations; `access` says which levels may call each, `tags` in which order they stand.
+    """The description of these operations; `access` says which levels may call each.
 
-    Raises ValueError for an operation under another tag.
+    They stand in the order of `tags`, under others behind.
     """
-    operations = sorted(operations, key=lambda operation: tags.index(operation.tag))
+    order = list(dict.fromkeys([*tags, *(operation.tag for operation in operations)]))
+    operations = sorted(operations, key=lambda operation: order.index(operation.tag))
     types = {part for operation in operations for part in _parts(operation.answers)}
     _, components = msgspec.json.schema_components(sorted(types, key=str), ref_template="#/components/schemas/{name}")
     paths: dict[str, dict[str, Any]] = {}
@@ -53,7 +54,7 @@ def describe(
         },
         "servers": [{"url": "/v3"}],
         "security": [{"SessionKey": []}],
-        "tags": [{"name": tag} for tag in tags],
+        "tags": [{"name": tag} for tag in order],
         "paths": paths,
         "components": {
             "securitySchemes": {"SessionKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"}},
