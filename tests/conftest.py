@@ -34,8 +34,8 @@ _counter = itertools.count(1)
 
 @pytest.hookimpl
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Read what the application logged during a test."""
-    if report.when == "teardown":
+    """Read what the application logged during a test, in the process that ran it."""
+    if report.when == "teardown" and not hasattr(report, "node"):
         for _name, text in report.sections:
             log_watch.read_lines(text.splitlines())
 
@@ -51,9 +51,17 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 @pytest.hookimpl
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail the run for it."""
-    if log_watch.leaks:
+    """Fail the run for it; a process among several tells the first one."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["leaks"] = log_watch.leaks
+    elif log_watch.leaks:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Hear what another process found."""
+    log_watch.leaks += getattr(node, "workeroutput", {}).get("leaks", [])
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,8 @@ from ticketing.accounts.errors import AccountNotFound, LastAdministrator
 from ticketing.kit.letters import unseal
 from ticketing.kit.vault import Vault
 
+BREAKS_BY_HAND = True  # what was sold is written by SQL where only the number matters
+
 NOT_LOCATED = "The requested account could not be located"
 NOT_YOURS = "You are not authorised to access or modify this account."
 RESTRICTED = {"message": "You are restricted from accessing this resource."}

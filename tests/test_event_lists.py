@@ -8,6 +8,8 @@ import pytest
 from conftest import Client, unique
 from makers import id_of, list_event, make_category, make_event, make_host, make_region, make_section, make_venue
 
+BREAKS_BY_HAND = True  # what was sold is written by SQL where only the number matters
+
 TITLES = ["banana Night", "Apple Night", "cherry Night", "Date Night"]
 
 

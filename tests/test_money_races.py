@@ -258,9 +258,13 @@ async def test_payments_under_way_when_everything_is_killed_are_finished_by_the_
         asyncio.create_task(pay(client, stage, order, number, **{"Idempotency-Key": order}))
         for order, number in zip(orders, numbers, strict=True)
     ]
+    # All have begun, and some have been charged without knowing it.
     while not await db.fetchval(
-        "SELECT count(*) = $1 FROM payments JOIN sandbox_charges ON key = 'payment-' || id"
-        " WHERE status = 'Pending' AND state = 'succeeded'",
+        "SELECT count(*) FILTER (WHERE orders.number = ANY($1)) = cardinality($1::text[])"
+        "   AND count(*) FILTER (WHERE payments.status = 'Pending' AND charge.state = 'succeeded') = $2"
+        "  FROM payments JOIN orders ON orders.id = payments.order_id"
+        "       LEFT JOIN sandbox_charges charge ON charge.key = 'payment-' || payments.id",
+        [order.rpartition("/")[2] for order in orders],
         numbers.count(TIMEOUT_AFTER),
     ):
         await asyncio.sleep(0.01)
