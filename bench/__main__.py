@@ -138,8 +138,10 @@ def compare_crowds(stages: Mapping[str, Stage], rounds: int) -> None:
         }
         runs: dict[str, list[Run]] = {name: [] for name in http}
         rates: dict[str, list[float]] = {name: [] for name in alone}
-        for _round in range(rounds):
-            for name in dict.fromkeys([*http, *alone]):
+        names = list(dict.fromkeys([*http, *alone]))
+        for turn in range(rounds):
+            # Back and forth, so that nothing always follows the same: what was written last is still being flushed.
+            for name in names if turn % 2 else reversed(names):
                 if name in alone:
                     rates[name].append(alone[name]())
                 if name in http:

@@ -62,7 +62,12 @@ class Exports:
         is_csv = wanted is Format.CSV
         return Reply(
             Stream(self._csv(table) if is_csv else self._xlsx(table)),
-            headers={"Content-Disposition": f'attachment; filename="{table.name}.{wanted}"', "Vary": "Accept"},
+            headers={
+                "Content-Disposition": f'attachment; filename="{table.name}.{wanted}"',
+                "Cache-Control": "private, no-store",
+                "X-Content-Type-Options": "nosniff",
+                "Vary": "Accept",
+            },
             content_type=MEDIA_TYPES[wanted] + ("; charset=utf-8" if is_csv else ""),
         )
 
