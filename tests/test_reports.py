@@ -1,7 +1,6 @@
 """Reports that add up: statistics, sales and transactions against what happened, ticket by ticket."""
 
 import contextlib
-import os
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -35,7 +34,6 @@ from ticketing.payments.providers.choosing import Providers
 from ticketing.payments.providers.sandbox import Sandbox
 from ticketing.settings import Settings
 
-HEAVY = os.environ.get("TICKETING_HEAVY") == "1"
 NOT_HOST_ADMINISTRATOR = "This account is not an administrator for the relevant event host."
 NEW_YORK = {"longitude": -74.0, "latitude": 40.71}
 
@@ -272,7 +270,8 @@ async def test_hosts_see_their_own_transactions_alone(
 
 
 REFUND_FAILS_ONCE = "4000000000004004"
-STEPS = 1500 if HEAVY else 110
+STEPS = 110
+SEEDS = [1, *(pytest.param(seed, marks=pytest.mark.heavy) for seed in range(2, 14))]
 
 
 class Season:
@@ -375,9 +374,7 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
     await database.close()
 
 
-@pytest.mark.parametrize(
-    "seed", [1, pytest.param(2, marks=pytest.mark.heavy), pytest.param(3, marks=pytest.mark.heavy)]
-)
+@pytest.mark.parametrize("seed", SEEDS)
 async def test_every_figure_is_that_of_the_books_after_a_random_history(
     make_person: MakePerson, administrator: Client, db: asyncpg.Connection, services: Services, seed: int
 ) -> None:
@@ -386,14 +383,17 @@ async def test_every_figure_is_that_of_the_books_after_a_random_history(
     await season.begin([await make_person("runner") for _ in range(2)])
     for step in range(STEPS):
         await season.step(services)
-        if step % 300 == 60:
+        if step == STEPS // 2:
             async with clock_moved(db, season.seconds):
                 await check_books(db, administrator)
     async with clock_moved(db, season.seconds + 8000):
         for _round in range(3):
             await settle(services)
         books = await check_books(db, administrator)
-    assert {("order", 201), ("pay", 201), ("refund", 201), ("hand_on", 201)} <= season.done.keys()
+    assert season.done["order", 201] > 10
+    if seed > 1:
+        return
+    assert {("pay", 201), ("refund", 201), ("hand_on", 201)} <= season.done.keys()
     assert {ticket["status"] for ticket in books.tickets} >= {"Issued", "Voided"}
     assert {row["status"] for row in books.payments} >= {"Authorised", "Declined"}
     assert any(row["status"] == "Authorised" for row in books.refunds)
