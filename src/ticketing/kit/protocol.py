@@ -219,7 +219,13 @@ def _broken(error: Exception, operation: Operation) -> Reply:
         case asyncpg.DiskFullError():
             log.error("database.disk_full", operation=operation.id)
             return refused(Busy(10))
-        case asyncpg.PostgresConnectionError() | asyncpg.InterfaceError() | ConnectionError() | TimeoutError():
+        case (
+            asyncpg.PostgresConnectionError()
+            | asyncpg.InterfaceError()
+            | asyncpg.InternalClientError()  # the driver's, when a connection dies between two of its steps
+            | ConnectionError()
+            | TimeoutError()
+        ):
             log.warning("database.unreachable", reason=repr(error)[:200])
             return refused(Busy(2))
         case _:
