@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings": {"kit"},
     "media": {"kit", "settings", "countries"},
     "embedded": set(),
-    "migrations": set(),
+    "migrations": {"kit"},
     "docs": set(),
     "health": {"kit", "migrations"},
     "metrics": {"kit", "settings"},

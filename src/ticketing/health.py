@@ -18,7 +18,7 @@ from .kit.database import Connection, Database
 from .kit.jobs import QueueState, queue_state
 from .kit.letters import Unsent, unsent_letters
 from .kit.operations import Services
-from .migrations import newest
+from .migrations import HAS_HISTORY, REVISION, newest
 
 ANSWER_SECONDS = 1.0
 REMEMBERED_SECONDS = 1.0  # anybody may ask, as often as he likes
@@ -106,8 +106,7 @@ _UNREACHABLE = Report(False, {"database": {"ok": False, "reason": "The database 
 
 async def _read(db: Connection) -> Report:
     wanted = newest()
-    exists = await db.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL")
-    revision = await db.fetchval("SELECT version_num FROM alembic_version") if exists else None
+    revision = await db.fetchval(REVISION) if await db.fetchval(HAS_HISTORY) else None
     migrations: dict[str, Any] = {"ok": revision == wanted, "revision": revision}
     checks = {"database": {"ok": True}, "migrations": migrations}
     if revision is None or revision < wanted:

@@ -7,7 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
-from ticketing.migrations import newest, revisions
+from ticketing.migrations import HAS_HISTORY, REVISION, newest, revisions
+from ticketing.migrations.runner import NewerDatabase, migrate
 
 from .errors import CannotServe
 
@@ -31,21 +32,12 @@ async def prepare_database(dsn: str, progress: Callable[[str], None]) -> None:
     if revision is not None and revision not in revisions():
         raise CannotServe(NEWER.format(revision=revision))
     progress("Preparing the database." if revision is None else f"Migrating the database from revision {revision}.")
-    # Alembic and SQLAlchemy take half a second to load: only when there is something to do.
-    from ticketing.migrations.runner import NewerDatabase, migrate
-
     try:
         await migrate(dsn)
     except NewerDatabase as error:
         raise CannotServe(str(error)) from None
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise CannotServe(explain(dsn, error)) from error
-    except Exception as error:
-        # SQLAlchemy wraps what the driver raised.
-        cause = getattr(error, "orig", None)
-        if cause is None:
-            raise
-        raise CannotServe(explain(dsn, getattr(cause, "__cause__", None) or cause)) from error
 
 
 async def find_revision(dsn: str) -> str | None:
@@ -61,9 +53,9 @@ async def find_revision(dsn: str) -> str | None:
                 raise CannotServe(
                     f"The PostgreSQL at {place(dsn)} is version {number}; {OLDEST_VERSION} or later is needed."
                 )
-            if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
+            if not await connection.fetchval(HAS_HISTORY):
                 return None
-            revision: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
+            revision: str | None = await connection.fetchval(REVISION)
             return revision
         finally:
             await connection.close(timeout=CONNECT_SECONDS)
