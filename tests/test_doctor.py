@@ -202,7 +202,6 @@ BREAKAGES = {
             " VALUES ('welcome', '{{}}', clock() - interval '2 hours', clock() - interval '2 hours')"
         )
     ],
-    "jobs": ["INSERT INTO pgqueuer (priority, entrypoint, status) VALUES (0, 'orders.nothing', 'failed')"],
 }
 
 

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from conftest import SECRET
-from ticketing.health import LATE_SECONDS, QUIET_SECONDS, judge
+from ticketing.health import QUIET_SECONDS, judge
 from ticketing.kit.database import Database
-from ticketing.kit.jobs import QueueState
+from ticketing.kit.jobs import JobsState, TaskState
 from ticketing.migrations import newest
 from ticketing.settings import Settings
 
@@ -30,26 +30,18 @@ def settings(database: str) -> Settings:
 
 @pytest.fixture
 async def working(db: asyncpg.Connection) -> AsyncIterator[None]:
-    """A worker was seen a moment ago, and nothing is queued."""
-    await db.execute("INSERT INTO recurring_tasks VALUES ('orders.time_out_orders', now(), now())")
+    """A worker did its work a moment ago."""
+    await db.execute(
+        "INSERT INTO recurring_tasks (name, late_after_seconds, first_started_at, started_at, succeeded_at)"
+        " VALUES ('orders.time_out_orders', 240, now(), now(), now())"
+    )
     yield
     await db.execute("DELETE FROM recurring_tasks")
-    await db.execute("DELETE FROM pgqueuer")
 
 
 async def ask(http: httpx.AsyncClient) -> tuple[int, Any]:
     answer = await http.get("/health/ready")
     return answer.status_code, answer.json()
-
-
-async def add_job(db: asyncpg.Connection, status: str, seconds_ago: int, name: str = "mail.send") -> None:
-    await db.execute(
-        "INSERT INTO pgqueuer (priority, entrypoint, status, execute_after)"
-        " VALUES (0, $1, $2::pgqueuer_status, now() - make_interval(secs => $3))",
-        name,
-        status,
-        float(seconds_ago),
-    )
 
 
 async def test_alive_without_key_or_version(http: httpx.AsyncClient) -> None:
@@ -60,7 +52,8 @@ async def test_alive_without_key_or_version(http: httpx.AsyncClient) -> None:
 async def test_ready(http: httpx.AsyncClient, working: None) -> None:
     status, body = await ask(http)
     quiet = body["checks"]["jobs"].pop("quietSeconds")
-    assert 0 <= quiet < 10
+    assert 0 <= quiet < 60
+    assert 0 <= body["checks"]["jobs"]["tasks"]["orders.time_out_orders"].pop("succeededSecondsAgo") < 60
     assert (status, body) == (
         200,
         {
@@ -69,40 +62,42 @@ async def test_ready(http: httpx.AsyncClient, working: None) -> None:
             "checks": {
                 "database": {"ok": True},
                 "migrations": {"ok": True, "revision": newest()},
-                "jobs": {"ok": True, "lagSeconds": 0.0, "dead": 0},
+                "jobs": {"ok": True, "tasks": {"orders.time_out_orders": {"ok": True, "error": ""}}},
                 "mail": {"ok": True, "waiting": 0, "oldestUnsentSeconds": 0.0},
             },
         },
     )
 
 
+FINE = TaskState("a.fine", 1, 240, 0, "")
+LATE = TaskState("a.late", 301, 240, 7, "ZeroDivisionError")
+
+
 @pytest.mark.parametrize(
-    ("queue", "reason"),
+    ("state", "reason"),
     [
-        (QueueState(0, 0, None), "No worker runs."),
-        (QueueState(0, 0, QUIET_SECONDS + 1), "No worker runs."),
-        (QueueState(LATE_SECONDS + 1, 0, 1), "Jobs wait too long."),
-        (QueueState(LATE_SECONDS + 1, 1, 1), "Jobs wait too long. Jobs were given up."),
+        (JobsState(None, []), "No worker runs."),
+        (JobsState(QUIET_SECONDS + 1, [FINE, LATE]), "No worker runs."),
+        (JobsState(1, [FINE, LATE]), "a.late has not succeeded for 301 s."),
+        (JobsState(1, [FINE]), None),
     ],
 )
-def test_jobs_are_judged(queue: QueueState, reason: str) -> None:
-    judged = judge(queue)
-    assert (judged["ok"], judged["reason"]) == (False, reason)
+def test_jobs_are_judged(state: JobsState, reason: str | None) -> None:
+    judged = judge(state)
+    assert (judged["ok"], judged.get("reason")) == (reason is None, reason)
 
 
-async def test_late_and_dead_jobs_degrade_but_the_shop_stays_open(
+async def test_a_task_that_keeps_failing_degrades_but_the_shop_stays_open(
     http: httpx.AsyncClient, db: asyncpg.Connection, working: None
 ) -> None:
-    await add_job(db, "queued", -500)  # not due yet
-    await add_job(db, "queued", 40)
-    await add_job(db, "queued", 300, name="never.heard_of")
-    await add_job(db, "picked", 200)
-    await add_job(db, "failed", 9000)
+    await db.execute(
+        "UPDATE recurring_tasks SET failures = 9, error = 'KeyError', succeeded_at = now() - interval '5 minutes'"
+    )
     status, body = await ask(http)
     jobs = body["checks"]["jobs"]
     assert (status, body["ready"], body["degraded"]) == (200, True, True)
-    assert 300 <= jobs["lagSeconds"] < 310
-    assert (jobs["dead"], jobs["reason"]) == (1, "Jobs wait too long. Jobs were given up.")
+    assert jobs["reason"].startswith("orders.time_out_orders has not succeeded for 30")
+    assert jobs["tasks"]["orders.time_out_orders"]["error"] == "KeyError"
 
 
 async def test_a_busy_server_stays_ready(http: httpx.AsyncClient, app: Any, db: asyncpg.Connection) -> None:

@@ -1,29 +1,23 @@
-"""Jobs: queued with what causes them, done by any worker, given up visibly; and what recurs."""
+"""What recurs: done by one worker in turn, whatever fails, and visibly."""
 
 import asyncio
 import contextlib
 import os
 import signal
 import sys
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import pairwise
 from typing import Any
 
 import asyncpg
-import msgspec
 import pytest
-from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
-from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment
-from pgqueuer.adapters.persistence.queries import Queries
-from pgqueuer.core.qm import QueueManager
 
 from conftest import SECRET, Client, clock_moved, scratch_database
 from makers import list_event, make_event, make_host, make_section, section_uri
 from ticketing.jobs import JOBS
 from ticketing.kit.database import Database
-from ticketing.kit.job_worker import LOST_TRIES, queue_settings
-from ticketing.kit.jobs import Jobs, Task, enqueue, queue_state, revive
+from ticketing.kit.job_worker import forget_tasks
+from ticketing.kit.jobs import Jobs, TaskState, jobs_state
 from ticketing.kit.operations import Services
 from ticketing.orders.jobs import time_out_due, time_out_orders
 from ticketing.sessions.jobs import forget_failures, forget_idempotency_keys
@@ -31,32 +25,6 @@ from ticketing.settings import Settings
 from ticketing.worker import run_worker
 
 pytestmark = pytest.mark.filterwarnings("default:remaining connection:ResourceWarning")
-
-Work = Callable[..., Any]
-
-
-class Letter(msgspec.Struct):
-    """What a test's job is about."""
-
-    to: str
-
-
-class Post:
-    """A post office: it notes what was sent, and fails as it is told."""
-
-    def __init__(self, *, fails: int = 0, attempts: int = 10, pause_seconds: float = 0.2) -> None:
-        self.sent: Counter[str] = Counter()
-        self.tried: list[float] = []
-        self.jobs = Jobs("post")
-
-        @self.jobs.task(attempts=attempts, pause_seconds=pause_seconds)
-        async def send(services: Services, letter: Letter) -> None:
-            self.tried.append(asyncio.get_running_loop().time())
-            if len(self.tried) <= fails:
-                raise ConnectionRefusedError("no post today")
-            self.sent[letter.to] += 1
-
-        self.send: Task[Letter] = send
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +35,9 @@ async def dsn(postgres: str) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def own(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection to the database of the queue, which is empty."""
+    """A connection to the database of the workers, in which nothing was ever done."""
     connection = await asyncpg.connect(dsn)
-    await connection.execute("TRUNCATE pgqueuer, pgqueuer_log, recurring_tasks")
+    await connection.execute("TRUNCATE recurring_tasks")
     yield connection
     await connection.close()
 
@@ -98,156 +66,94 @@ async def until(true: Callable[[], Awaitable[Any]] | Callable[[], Any], seconds:
             await asyncio.sleep(0.02)
 
 
-async def queued(db: asyncpg.Connection) -> int:
-    """How many jobs are in the queue, dead ones included."""
-    count: int = await db.fetchval("SELECT count(*) FROM pgqueuer")
-    return count
-
-
-async def test_the_queue_is_as_pgqueuer_expects_it(own: asyncpg.Connection) -> None:
-    queries = Queries(AsyncpgDriver(own), qbe=QueryBuilderEnvironment(queue_settings()))
-    plan = await queries.plan_upgrade()
-    assert (plan.statements, plan.notes) == ((), ())
-    await QueueManager(queries).verify_structure()
-
-
-async def test_queueing_wakes_nobody(own: asyncpg.Connection, dsn: str) -> None:
-    # A notification would keep transactions from being flushed together.
-    heard: list[Any] = []
-    listener = await asyncpg.connect(dsn)
-    await listener.add_listener("ch_pgqueuer", lambda *told: heard.append(told))
-    await enqueue(own, Post().send, [Letter("alice")])
-    await listener.fetchval("SELECT 1")
-    await listener.close()
-    assert heard == []
-
-
-async def test_a_job_goes_the_way_of_its_transaction(own: asyncpg.Connection, dsn: str) -> None:
-    post = Post()
-    undone = own.transaction()
-    await undone.start()
-    await enqueue(own, post.send, [Letter("nobody")])
-    await undone.rollback()
-    async with own.transaction():
-        await enqueue(own, post.send, [Letter(f"person {number}") for number in range(100)])
-        await enqueue(own, post.send, [])
-    async with workers(dsn, post.jobs, count=2):
-        await until(lambda: len(post.sent) == 100)
-        await until(lambda: _is_empty(own))
-    assert post.sent == Counter({f"person {number}": 1 for number in range(100)})
-
-
-async def _is_empty(db: asyncpg.Connection) -> bool:
-    return await queued(db) == 0
-
-
-async def test_a_job_may_wait(own: asyncpg.Connection, dsn: str) -> None:
-    post = Post()
-    await enqueue(own, post.send, [Letter("later")], after_seconds=3600)
-    await enqueue(own, post.send, [Letter("now")])
-    async with workers(dsn, post.jobs):
-        await until(lambda: post.sent["now"])
-    assert post.sent == {"now": 1}
-    assert (await queue_state(own)).lag_seconds == 0
-
-
-async def test_a_failing_job_is_tried_again_after_growing_pauses(own: asyncpg.Connection, dsn: str) -> None:
-    post = Post(fails=2, pause_seconds=0.4)
-    await enqueue(own, post.send, [Letter("bob")])
-    async with workers(dsn, post.jobs):
-        await until(lambda: post.sent["bob"])
-    assert len(post.tried) == 3
-    first, second = post.tried[1] - post.tried[0], post.tried[2] - post.tried[1]
-    assert 0.3 < first < second
-
-
-def test_pauses_double_up_to_an_hour() -> None:
-    send = Post(attempts=20, pause_seconds=5).send
-    assert [send.pause_after(failures) for failures in (1, 2, 3, 10, 11, 19, 20)] == [
-        5, 10, 20, 2560, 3600, 3600, None,
-    ]  # fmt: skip
-
-
-async def test_a_job_that_always_fails_is_kept_as_dead_and_can_be_revived(own: asyncpg.Connection, dsn: str) -> None:
-    post = Post(fails=2, attempts=2, pause_seconds=0.1)
-    await enqueue(own, post.send, [Letter("carol")])
-
-    async def is_dead() -> bool:
-        return (await queue_state(own)).dead == 1
-
-    async with workers(dsn, post.jobs):
-        await until(is_dead)
-        assert len(post.tried) == 2
-        assert await revive(own, "somebody.else") == 0
-        assert await revive(own) == 1
-        await until(lambda: post.sent["carol"])
-        await until(lambda: _is_empty(own))
-
-
-async def test_a_job_that_takes_its_worker_with_it_is_given_up(own: asyncpg.Connection, dsn: str) -> None:
-    post = Post()
-    await enqueue(own, post.send, [Letter("the bomb")])
-    await own.execute(
-        "INSERT INTO pgqueuer_log (job_id, status, entrypoint, priority)"
-        " SELECT id, 'picked', entrypoint, 0 FROM pgqueuer, generate_series(1, $1)",
-        LOST_TRIES,
-    )
-
-    async def is_dead() -> bool:
-        return (await queue_state(own)).dead == 1
-
-    async with workers(dsn, post.jobs):
-        await until(is_dead)
-    assert post.tried == []
-
-
-async def test_a_job_that_hangs_is_a_job_that_failed(own: asyncpg.Connection, dsn: str) -> None:
-    jobs, began = Jobs("slow"), []
-
-    @jobs.task(attempts=1, limit_seconds=0.1)
-    async def wait(services: Services, letter: Letter) -> None:
-        began.append(letter)
-        await asyncio.sleep(60)
-
-    await enqueue(own, wait, [Letter("x")])
-
-    async def is_dead() -> bool:
-        return (await queue_state(own)).dead == 1
-
-    async with workers(dsn, jobs):
-        await until(is_dead)
-    assert len(began) == 1
-
-
-async def test_a_worker_that_must_end_puts_its_jobs_back(
-    own: asyncpg.Connection, dsn: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ticketing.worker.DRAIN_SECONDS", 0.1)
-    jobs, began = Jobs("slow"), asyncio.Event()
-
-    @jobs.task()
-    async def wait(services: Services, letter: Letter) -> None:
-        began.set()
-        await asyncio.sleep(60)
-
-    await enqueue(own, wait, [Letter("x")])
-    async with workers(dsn, jobs):
-        await asyncio.wait_for(began.wait(), 10)
-    assert [tuple(row) for row in await own.fetch("SELECT status::text, attempts FROM pgqueuer")] == [("queued", 1)]
-
-
 async def test_a_worker_outlives_its_connections(own: asyncpg.Connection, dsn: str) -> None:
-    post = Post()
-    async with workers(dsn, post.jobs):
-        for name in ("before", "after"):
-            await enqueue(own, post.send, [Letter(name)])
-            await until(lambda name=name: post.sent[name])  # type: ignore[misc]
+    jobs, runs = Jobs("clock"), []
+
+    @jobs.every(0.1)
+    async def strike(services: Services) -> None:
+        async with services.the(Database).reading() as db:
+            runs.append(await db.fetchval("SELECT 1"))
+
+    async with workers(dsn, jobs):
+        for _ in range(3):
+            count = len(runs)
+            await until(lambda count=count: len(runs) > count)  # type: ignore[misc]
             await own.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
             )
-        await enqueue(own, post.send, [Letter("at last")])
-        await until(lambda: post.sent["at last"])
+        count = len(runs)
+        await until(lambda: len(runs) > count)
+
+
+async def test_a_task_that_fails_every_time_is_seen(own: asyncpg.Connection, dsn: str) -> None:
+    jobs, fails = Jobs("clock"), True
+
+    @jobs.every(0.05)
+    async def strike(services: Services) -> None:
+        if fails:
+            raise ZeroDivisionError("as it does every time")
+
+    async def failed_often() -> bool:
+        return any(task.failures >= 5 for task in (await jobs_state(own)).tasks)
+
+    async with workers(dsn, jobs):
+        await until(failed_often)
+        [task] = [task for task in (await jobs_state(own)).tasks if task.name == "clock.strike"]
+        assert (task.error, task.is_late) == ("ZeroDivisionError", False)  # it may be over soon
+        await own.execute("UPDATE recurring_tasks SET first_started_at = first_started_at - interval '3 minutes'")
+        assert "clock.strike" in [task.name for task in (await jobs_state(own)).late]
+        fails = False
+
+        async def is_well() -> bool:
+            return not (await jobs_state(own)).late
+
+        await until(is_well)
+    [task] = [task for task in (await jobs_state(own)).tasks if task.name == "clock.strike"]
+    assert (task.error, task.failures) == ("", 0)
+
+
+async def test_a_task_that_hangs_is_a_task_that_failed(own: asyncpg.Connection, dsn: str) -> None:
+    jobs = Jobs("clock")
+
+    @jobs.every(60, limit_seconds=0.1)
+    async def strike(services: Services) -> None:
+        await asyncio.sleep(60)
+
+    async def failed() -> bool:
+        return any(task.error == "TimeoutError" for task in (await jobs_state(own)).tasks)
+
+    async with workers(dsn, jobs):
+        await until(failed)
+
+
+@pytest.mark.parametrize(
+    ("state", "late"),
+    [
+        (TaskState("a", 100, 300, 0, ""), False),
+        (TaskState("a", 301, 300, 0, ""), True),
+        (TaskState("a", 100, 300, 50, "OSError"), False),
+        (TaskState("a", 121, 300, 4, "OSError"), False),
+        (TaskState("a", 121, 300, 5, "OSError"), True),
+    ],
+)
+def test_a_task_is_late_after_its_time_or_many_failures(state: TaskState, late: bool) -> None:
+    assert state.is_late is late
+
+
+async def test_what_no_worker_knows_any_more_is_forgotten(own: asyncpg.Connection, dsn: str) -> None:
+    for name, days in (("gone.task", 2), ("clock.strike", 0)):
+        await own.execute(
+            "INSERT INTO recurring_tasks (name, late_after_seconds, first_started_at, started_at)"
+            " SELECT $1, 60, at, at FROM (SELECT clock_timestamp() - make_interval(days => $2) AS at) moment",
+            name,
+            days,
+        )
+    database = Database(dsn, pool_size=1)
+    await database.open()
+    await forget_tasks.run(Services(database))
+    await database.close()
+    assert [row["name"] for row in await own.fetch("SELECT name FROM recurring_tasks")] == ["clock.strike"]
 
 
 async def test_what_recurs_is_done_by_one_worker_in_turn(own: asyncpg.Connection, dsn: str) -> None:
@@ -263,7 +169,7 @@ async def test_what_recurs_is_done_by_one_worker_in_turn(own: asyncpg.Connection
         await until(lambda: len(runs) >= 4)
     pauses = [later - earlier for earlier, later in pairwise(runs)]
     assert min(pauses) > 0.45
-    quiet = (await queue_state(own)).quiet_seconds
+    quiet = (await jobs_state(own)).quiet_seconds
     assert quiet is not None
     assert quiet < 5
 
@@ -275,13 +181,16 @@ async def test_what_recurs_goes_on_when_the_clock_is_set_back(own: asyncpg.Conne
     async def strike(services: Services) -> None:
         ran.set()
 
-    await own.execute("INSERT INTO recurring_tasks VALUES ('clock.strike', now() + interval '1 day', NULL)")
+    await own.execute(
+        "INSERT INTO recurring_tasks (name, late_after_seconds, first_started_at, started_at)"
+        " VALUES ('clock.strike', 60, now() + interval '1 day', now() + interval '1 day')"
+    )
     async with workers(dsn, jobs):
         await asyncio.wait_for(ran.wait(), 5)
 
 
 def test_names_are_the_packages_and_unique() -> None:
-    names = [one.name for one in (*JOBS.tasks, *JOBS.recurring)]
+    names = [one.name for one in JOBS.recurring]
     assert "orders.time_out_orders" in names
     assert len(set(names)) == len(names)
 

@@ -398,7 +398,7 @@ async def test_a_code_is_in_the_mail_and_nowhere_else(
     code = await mailed_code(db, person, letter)
 
     async def told() -> str:
-        tables = ("mails", "pgqueuer", "pgqueuer_log", "history", "recurring_tasks", "codes", "idempotency_keys")
+        tables = ("mails", "history", "recurring_tasks", "codes", "idempotency_keys")
         rows = [row[0] for table in tables for row in await db.fetch(f"SELECT x::text FROM {table} x")]
         return "\n".join(rows)
 

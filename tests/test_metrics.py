@@ -89,7 +89,10 @@ async def test_a_sale_can_be_watched(stage: tuple[Server, int, str]) -> None:
     assert seen['ticketing_orders_refused_total{reason="not_available"}'] == 1
     assert seen["ticketing_order_batch_size_count"] == 4
     assert (seen["ticketing_places"], seen["ticketing_places_sold"], seen["ticketing_places_held"]) == (10, 4, 3)
-    assert (seen["ticketing_database_up"], seen["ticketing_jobs_dead"]) == (1, 0)
+    assert seen["ticketing_database_up"] == 1
+    assert seen['ticketing_job_late{job="orders.time_out_orders"}'] == 0
+    assert seen['ticketing_job_failures{job="orders.time_out_orders"}'] == 0
+    assert seen['ticketing_job_success_age_seconds{job="orders.time_out_orders"}'] < 240
     assert "ticketing_mail_oldest_seconds" in seen
     assert seen['ticketing_pool_connections{state="idle"}'] >= 1
 

@@ -1,28 +1,26 @@
 """Whether this process lives, and whether it is ready for customers; outside /v3 and without a key.
 
-Ready means: the database answers and has the shape this version needs, or a newer one. Jobs that wait too long, or
-were given up, make it degraded and leave it ready: a load balancer must not take a shop off the net because mail is
-late.
+Ready means: the database answers and has the shape this version needs, or a newer one. Jobs that fail or are not begun
+make it degraded and leave it ready: a load balancer must not take a shop off the net because mail is late.
 """
 
 import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-import asyncpg
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from .kit.database import Connection, Database
-from .kit.jobs import QueueState, queue_state
+from .kit.database_errors import TROUBLE
+from .kit.jobs import JobsState, jobs_state
 from .kit.letters import Unsent, unsent_letters
 from .kit.operations import Services
 from .migrations import HAS_HISTORY, REVISION, newest
 
 ANSWER_SECONDS = 1.0
 REMEMBERED_SECONDS = 1.0  # anybody may ask, as often as he likes
-LATE_SECONDS = 120  # a job that waits longer is late
 LATE_MAIL_SECONDS = 600  # a letter that waits longer is late
 QUIET_SECONDS = 180  # something recurs every 30 s: no worker lives
 
@@ -80,7 +78,7 @@ class Readiness:
                 report = await _read(db)
         except TimeoutError:
             return self._unanswered()
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except TROUBLE:
             return _UNREACHABLE
         self._last = report if report.ready else None
         self._last_at = asyncio.get_running_loop().time()
@@ -115,25 +113,22 @@ async def _read(db: Connection) -> Report:
     if revision > wanted:
         # In a rolling upgrade the first new process migrates; the old ones serve until they are replaced.
         migrations["reason"] = f"The database is at {revision}, this version is made for {wanted}."
-    return Report(True, checks | {"jobs": judge(await queue_state(db)), "mail": judge_mail(await unsent_letters(db))})
+    return Report(True, checks | {"jobs": judge(await jobs_state(db)), "mail": judge_mail(await unsent_letters(db))})
 
 
-def judge(queue: QueueState) -> dict[str, Any]:
-    """Whether the jobs are well, and if not, why."""
-    quiet = queue.quiet_seconds
+def judge(state: JobsState) -> dict[str, Any]:
+    """Whether the jobs are well, and if not, why: per task, how long ago it last succeeded, and its last error."""
+    quiet = state.quiet_seconds
     faults = []
     if quiet is None or quiet > QUIET_SECONDS:
         faults.append("No worker runs.")
-    if queue.lag_seconds > LATE_SECONDS:
-        faults.append("Jobs wait too long.")
-    if queue.dead:
-        faults.append("Jobs were given up.")
-    jobs: dict[str, Any] = {
-        "ok": not faults,
-        "lagSeconds": round(queue.lag_seconds, 1),
-        "dead": queue.dead,
-        "quietSeconds": None if quiet is None else round(quiet, 1),
+    else:
+        faults += [f"{task.name} has not succeeded for {task.seconds:.0f} s." for task in state.late]
+    tasks = {
+        task.name: {"ok": not task.is_late, "succeededSecondsAgo": round(task.seconds, 1), "error": task.error}
+        for task in state.tasks
     }
+    jobs = {"ok": not faults, "quietSeconds": None if quiet is None else round(quiet, 1), "tasks": tasks}
     return jobs | {"reason": " ".join(faults)} if faults else jobs
 
 

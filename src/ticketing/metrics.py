@@ -8,16 +8,17 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import asyncpg
 import psutil
 import structlog
 
 from .kit.database import Database
-from .kit.jobs import queue_state
+from .kit.database_errors import TROUBLE
+from .kit.jobs import JobsState, jobs_state
 from .kit.letters import unsent_letters
 from .kit.metrics import FOLDER, PREFIX, are_counted
 from .settings import Settings
@@ -30,7 +31,16 @@ REMEMBERED_SECONDS = 5.0
 
 log = structlog.get_logger()
 
-Figure = tuple[str, str, float]  # name, meaning, value
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure: one value, or one for each value of a label."""
+
+    name: str
+    meaning: str
+    value: float | Mapping[str, float]
+    label: str = ""
+
 
 _PLACES = """
 SELECT coalesce(sum(section.capacity), 0)::int8 AS capacity, coalesce(sum(section.sold), 0)::int8 AS sold,
@@ -98,8 +108,14 @@ class DatabaseFigures:
         """The figures as the library wants them; `ticketing_database_up` is 0 while it does not answer."""
         from prometheus_client.core import GaugeMetricFamily
 
-        for name, meaning, value in self._figures():
-            yield GaugeMetricFamily(PREFIX + name, meaning, value)
+        for figure in self._figures():
+            if isinstance(figure.value, Mapping):
+                family = GaugeMetricFamily(PREFIX + figure.name, figure.meaning, labels=[figure.label])
+                for which, value in figure.value.items():
+                    family.add_metric([which], value)
+                yield family
+            else:
+                yield GaugeMetricFamily(PREFIX + figure.name, figure.meaning, figure.value)
 
     def describe(self) -> Iterable["Metric"]:
         """Nothing beforehand: registering must not ask the database."""
@@ -111,7 +127,7 @@ class DatabaseFigures:
         asking = asyncio.run_coroutine_threadsafe(self._read(), self._loop)
         try:
             self._last = asking.result(ANSWER_SECONDS)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except TROUBLE as error:
             asking.cancel()
             log.warning("metrics.database_silent", reason=type(error).__name__)
             return [_up(0)]
@@ -121,19 +137,41 @@ class DatabaseFigures:
     async def _read(self) -> list[Figure]:
         async with self._database.reading() as db:
             places = await db.fetchrow(_PLACES)
-            queue = await queue_state(db)
+            jobs = await jobs_state(db)
             unsent = await unsent_letters(db)
         assert places is not None  # noqa: S101 - for the type checker: the statement always has one row
         return [
             _up(1),
-            ("places", "Places of listed events.", places["capacity"]),
-            ("places_sold", "Places of listed events that are sold.", places["sold"]),
-            ("places_held", "Places of listed events that unpaid orders hold.", places["held"]),
-            ("jobs_lag_seconds", "How long the oldest due job has been waiting.", queue.lag_seconds),
-            ("jobs_dead", "Jobs that were given up, at most 1000.", queue.dead),
-            ("mail_oldest_seconds", "How long the oldest unsent letter has been waiting.", unsent.oldest_seconds),
+            Figure("places", "Places of listed events.", places["capacity"]),
+            Figure("places_sold", "Places of listed events that are sold.", places["sold"]),
+            Figure("places_held", "Places of listed events that unpaid orders hold.", places["held"]),
+            *_jobs(jobs),
+            Figure("mail_oldest_seconds", "How long the oldest unsent letter has been waiting.", unsent.oldest_seconds),
         ]
 
 
+def _jobs(state: JobsState) -> list[Figure]:
+    return [
+        Figure(
+            "job_success_age_seconds",
+            "How long ago each recurring task last succeeded.",
+            {task.name: task.seconds for task in state.tasks},
+            "job",
+        ),
+        Figure(
+            "job_failures",
+            "How often in a row each recurring task failed since.",
+            {task.name: task.failures for task in state.tasks},
+            "job",
+        ),
+        Figure(
+            "job_late",
+            "1 for a recurring task that somebody should look at.",
+            {task.name: int(task.is_late) for task in state.tasks},
+            "job",
+        ),
+    ]
+
+
 def _up(value: int) -> Figure:
-    return ("database_up", "Whether the database answers the job worker.", value)
+    return Figure("database_up", "Whether the database answers the job worker.", value)

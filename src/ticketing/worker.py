@@ -18,7 +18,8 @@ import structlog
 from . import metrics
 from .jobs import JOBS
 from .kit.database import Database
-from .kit.job_worker import DATABASE_TROUBLE, work_off
+from .kit.database_errors import TROUBLE
+from .kit.job_worker import run_jobs
 from .kit.jobs import Jobs
 from .kit.logs import configure_logs
 from .kit.operations import Services
@@ -39,7 +40,7 @@ log = structlog.get_logger()
 
 
 async def run_worker(settings: Settings, stop: asyncio.Event, jobs: Jobs = JOBS) -> None:
-    """Do jobs until `stop` is set; what is under way then gets DRAIN_SECONDS, the rest goes back into the queue.
+    """Do jobs until `stop` is set; what is under way then gets DRAIN_SECONDS.
 
     Waits for a database that is away, at the start too.
     """
@@ -52,7 +53,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event, jobs: Jobs = JOBS)
     providers = build_providers(settings, database)
     services = Services(settings, database, Vault(settings.secret), press, providers)
     services.add(Postman(services))
-    working = asyncio.create_task(work_off(settings.database_url, jobs, services, stop))
+    working = asyncio.create_task(run_jobs(jobs, services, stop))
     stopping = asyncio.create_task(stop.wait())
     try:
         async with metrics.shown(settings, database):
@@ -76,7 +77,7 @@ async def _open(database: Database, stop: asyncio.Event) -> bool:
     while not stop.is_set():
         try:
             await database.open()
-        except DATABASE_TROUBLE as error:
+        except TROUBLE as error:
             log.warning("worker.waits_for_database", reason=type(error).__name__)
         else:
             return True
@@ -110,7 +111,9 @@ def _until_input_ends(loop: asyncio.AbstractEventLoop, end: Callable[[], None]) 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The worker as a program."""
-    parser = argparse.ArgumentParser(prog="python -m ticketing.worker", description="Do the jobs that are queued.")
+    parser = argparse.ArgumentParser(
+        prog="python -m ticketing.worker", description="Do what recurs: time-outs, letters, refunds."
+    )
     parser.add_argument("--supervised", action="store_true", help="end when standard input ends")
     options = parser.parse_args(arguments)
     try:

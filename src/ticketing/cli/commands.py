@@ -108,7 +108,7 @@ async def _migrate(data_dir: Path | None) -> None:
 
 @app.command()
 def worker(data_dir: DataDir = None) -> None:
-    """Do queued jobs, beside the worker that every `serve` runs."""
+    """Do jobs, beside the worker that every `serve` runs."""
     run(_work(data_dir))
 
 

@@ -315,11 +315,4 @@ SELECT format('refund %s', id), 'it is open, and nobody asks about it'
 SELECT format('letter %s (%s)', id, letter) AS thing, format('it has been waiting since %s', posted_at) AS fault
   FROM mails WHERE status = 'Waiting' AND posted_at < clock() - interval '1 hour'""",
     ),
-    Check(
-        "jobs",
-        "No job was given up.",
-        """
-SELECT format('job %s (%s)', id, entrypoint) AS thing, format('it was given up after %s tries', attempts) AS fault
-  FROM pgqueuer WHERE status = 'failed'""",
-    ),
 ]

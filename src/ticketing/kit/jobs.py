@@ -1,60 +1,25 @@
-"""Jobs: work that is queued in the transaction that causes it, and tasks that recur.
+"""Work that recurs: declared by the packages, done by one worker at a time, and whether it succeeds.
 
-The queue is PgQueuer's, in our database: what is rolled back was never queued, what is committed is done, also after
-a crash. It is done *at least* once - a worker that dies between the work and its note leaves it to the next one - so
-a handler must bear being run again. This module declares and queues, and is all that answering requests needs;
-`job_worker` does the work.
-
-A package declares its jobs in `jobs.py`:
+A package declares its own in `jobs.py`:
 
     jobs = Jobs("orders")
-
-    @jobs.task()
-    async def send_receipt(services: Services, receipt: Receipt) -> None: ...
 
     @jobs.every(30)
     async def time_out_orders(services: Services) -> None: ...
 
-and queues them with `await enqueue(db, send_receipt, [Receipt(order=1), Receipt(order=2)])`.
+What is caused by one thing and must happen later - a letter, a refund - waits in a table of its subject, written in the
+transaction that causes it, and a recurring task sees to it. This module declares and tells how things stand, and is all
+that answering requests needs; `job_worker` does the work.
 """
 
-import typing
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
-
-import msgspec
 
 from .database import Connection
 from .operations import Services
 
-P = TypeVar("P", bound=msgspec.Struct)
-
-LONGEST_PAUSE_SECONDS = 3600.0
-
-_encoder = msgspec.json.Encoder()
-
-
-@dataclass(frozen=True)
-class Task(Generic[P]):
-    """Something that is done once for each payload queued.
-
-    It is tried `attempts` times, each within `limit_seconds`; the first pause is `pause_seconds`, each further one
-    twice as long. After the last failure the job is dead: kept, shown by the health check, and waiting for `revive`.
-    """
-
-    name: str
-    payload: type[P]
-    run: Callable[[Services, P], Awaitable[None]]
-    attempts: int
-    pause_seconds: float
-    limit_seconds: float
-
-    def pause_after(self, failures: int) -> float | None:
-        """Seconds to wait after so many failures (one or more); None when there is no further try."""
-        if failures >= self.attempts:
-            return None
-        return float(min(self.pause_seconds * 2 ** min(failures - 1, 30), LONGEST_PAUSE_SECONDS))
+SPARE_SECONDS = 120  # beyond two turns and one that takes as long as it may
+FAILURES = 5  # so many in a row are no hiccup
 
 
 @dataclass(frozen=True)
@@ -66,30 +31,18 @@ class Recurring:
     every_seconds: float
     limit_seconds: float
 
+    @property
+    def late_after_seconds(self) -> float:
+        """How long after a success the next one is late."""
+        return 2 * self.every_seconds + self.limit_seconds + SPARE_SECONDS
+
 
 class Jobs:
-    """The jobs of one package, collected by decorators; a job's name is the package's and the function's."""
+    """The recurring tasks of one package, collected by a decorator; each is named for the package and the function."""
 
     def __init__(self, package: str) -> None:
         self.package = package
-        self.tasks: list[Task[Any]] = []
         self.recurring: list[Recurring] = []
-
-    def task(
-        self, *, attempts: int = 10, pause_seconds: float = 5, limit_seconds: float = 60
-    ) -> Callable[[Callable[[Services, P], Awaitable[None]]], Task[P]]:
-        """Declare the decorated function as a task; its second parameter's type is the payload's."""
-
-        def declare(run: Callable[[Services, P], Awaitable[None]]) -> Task[P]:
-            name: str = run.__name__
-            hints = typing.get_type_hints(run)
-            hints.pop("return", None)
-            _services, payload = hints.values()
-            task = Task(f"{self.package}.{name}", payload, run, attempts, pause_seconds, limit_seconds)
-            self.tasks.append(task)
-            return task
-
-        return declare
 
     def every(
         self, seconds: float, *, limit_seconds: float = 60
@@ -105,78 +58,60 @@ class Jobs:
         return declare
 
     def include(self, others: Iterable["Jobs"]) -> "Jobs":
-        """This, with the jobs of other packages too."""
+        """This, with the tasks of other packages too."""
         for other in others:
-            self.tasks += other.tasks
             self.recurring += other.recurring
         return self
 
 
-# The queue's times are now(), not clock(): the library that works it off knows no other.
-_ENQUEUE = """
-INSERT INTO pgqueuer (priority, entrypoint, payload, execute_after, status)
-SELECT 0, $1, payload, now() + make_interval(secs => $2), 'queued' FROM unnest($3::bytea[]) AS payload"""
+@dataclass(frozen=True)
+class TaskState:
+    """How a recurring task stands.
 
-
-async def enqueue(db: Connection, task: Task[P], payloads: Sequence[P], *, after_seconds: float = 0) -> None:
-    """Queue a job for each payload, all in one statement, in the caller's transaction.
-
-    A worker takes them up within about a second of the commit, or of `after_seconds`.
+    `seconds`: since it last succeeded, or, when it never did, since it was first begun. `failures`: in a row, since
+    then. `error`: what the last of them was, the name of its type; "" when the last try succeeded.
     """
-    if payloads:
-        await db.execute(_ENQUEUE, task.name, float(after_seconds), [_encoder.encode(one) for one in payloads])
+
+    name: str
+    seconds: float
+    late_after_seconds: float
+    failures: int
+    error: str
+
+    @property
+    def is_late(self) -> bool:
+        """Whether somebody should look."""
+        return self.seconds > self.late_after_seconds or (self.failures >= FAILURES and self.seconds > SPARE_SECONDS)
 
 
 @dataclass(frozen=True)
-class QueueState:
-    """How the queue stands.
+class JobsState:
+    """How the work stands: seconds since any worker began a task (None: never), and each task that was ever begun."""
 
-    `lag_seconds`: how long the oldest due job has been waiting (0: none is due). `dead`: jobs that were given up, a
-    thousand or more counted as a thousand. `quiet_seconds`: since a worker last began a recurring task; None: never.
-    """
-
-    lag_seconds: float
-    dead: int
     quiet_seconds: float | None
+    tasks: list[TaskState]
+
+    @property
+    def late(self) -> list[TaskState]:
+        """The tasks that somebody should look at."""
+        return [task for task in self.tasks if task.is_late]
 
 
-# Each name's oldest job through the index (entrypoint, execute_after): as fast with a million jobs waiting.
+# Operational time, not clock(): see `job_worker`.
 _STATE = """
-WITH RECURSIVE names AS (
-    (SELECT entrypoint FROM pgqueuer WHERE status = 'queued' ORDER BY entrypoint LIMIT 1)
-    UNION ALL
-    SELECT (SELECT queued.entrypoint FROM pgqueuer queued
-             WHERE queued.status = 'queued' AND queued.entrypoint > names.entrypoint
-             ORDER BY queued.entrypoint LIMIT 1)
-      FROM names WHERE names.entrypoint IS NOT NULL),
-due AS (
-    SELECT (SELECT min(execute_after) FROM pgqueuer queued
-             WHERE queued.status = 'queued' AND queued.entrypoint = names.entrypoint) AS since FROM names
-    UNION ALL
-    SELECT min(execute_after) FROM pgqueuer WHERE status = 'picked')
-SELECT (SELECT greatest(extract(epoch FROM now() - min(since)), 0)::float8 FROM due) AS lag_seconds,
-       (SELECT count(*)::int FROM (SELECT FROM pgqueuer WHERE status = 'failed' LIMIT 1000) AS dead) AS dead,
-       (SELECT greatest(extract(epoch FROM now() - max(started_at)), 0)::float8 FROM recurring_tasks) AS quiet_seconds
-"""
+SELECT name, late_after_seconds, failures, error,
+       greatest(extract(epoch FROM clock_timestamp() - started_at), 0)::float8 AS quiet,
+       greatest(extract(epoch FROM clock_timestamp() - coalesce(succeeded_at, first_started_at)), 0)::float8 AS seconds
+  FROM recurring_tasks ORDER BY name"""
 
 
-async def queue_state(db: Connection) -> QueueState:
-    """How the queue stands."""
-    row = await db.fetchrow(_STATE)
-    assert row is not None  # noqa: S101 - for the type checker: the statement always has one row
-    return QueueState(row["lag_seconds"] or 0.0, row["dead"], row["quiet_seconds"])
-
-
-# The log goes too: what it says about lost tries is about the life before.
-_REVIVE = """
-WITH revived AS (
-    UPDATE pgqueuer SET status = 'queued', attempts = 0, execute_after = now(), updated = now()
-     WHERE status = 'failed' AND ($1::text IS NULL OR entrypoint = $1) RETURNING id),
-forgotten AS (DELETE FROM pgqueuer_log WHERE job_id IN (SELECT id FROM revived))
-SELECT count(*)::int FROM revived"""
-
-
-async def revive(db: Connection, name: str | None = None) -> int:
-    """Queue the dead jobs (of one name) once more, with all their tries; how many there were."""
-    revived: int = await db.fetchval(_REVIVE, name)
-    return revived
+async def jobs_state(db: Connection) -> JobsState:
+    """How the work stands."""
+    rows = await db.fetch(_STATE)
+    return JobsState(
+        min((row["quiet"] for row in rows), default=None),
+        [
+            TaskState(row["name"], row["seconds"], row["late_after_seconds"], row["failures"], row["error"])
+            for row in rows
+        ],
+    )
