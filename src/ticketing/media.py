@@ -9,7 +9,6 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
-import asyncpg
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -17,6 +16,7 @@ from starlette.routing import BaseRoute, Route
 from .countries import flags
 from .kit import ids
 from .kit.database import Connection, Database
+from .kit.database_errors import UNREACHABLE
 from .kit.errors import Busy, NotFound, Refusal
 from .kit.media import Kind, Picture, decode_upload, placeholder
 from .kit.operations import Call, Services
@@ -140,7 +140,7 @@ async def _event_picture(services: Services, request: Request, kind: Kind) -> Re
     try:
         async with services.the(Database).reading() as db:
             row = await db.fetchrow(_FIND, event_id, kind, known)
-    except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError):
+    except UNREACHABLE:
         raise Busy(2) from None
     if row is None:
         raise NotFound

@@ -59,7 +59,7 @@ async def create_account(
 ) -> str:
     """Write a new account and give it a number; `values` are those of `forms.read_registration`.
 
-    Raises asyncpg.UniqueViolationError when somebody was faster with the name (or, once in 10^12, the number).
+    Raises one of `database_errors.LOST_RACE` when somebody was faster with the name (or, once in 10^12, the number).
     """
     number = rules.new_number(values["username"])
     given = {column: values.get(member, "") for member, column in _COLUMNS.items()}

@@ -14,6 +14,7 @@ from typing import Any
 import asyncpg
 import structlog
 
+from .database_errors import TROUBLE
 from .ids import NODES, Ids
 from .metrics import Level
 
@@ -57,7 +58,7 @@ class Database:
     async def open(self) -> None:
         """Connect.
 
-        Raises OSError or asyncpg.PostgresError when the server cannot be reached or refuses.
+        Raises one of `database_errors.TROUBLE` when the server cannot be reached or refuses.
         """
         self.pool = await asyncpg.create_pool(
             self._dsn,
@@ -88,7 +89,7 @@ class Database:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._keeper
         if self._own and not self._own.is_closed():
-            with contextlib.suppress(OSError, asyncpg.PostgresError, TimeoutError):
+            with contextlib.suppress(*TROUBLE):
                 await self._own.close(timeout=2)
         try:
             await asyncio.wait_for(self.pool.close(), 10)
@@ -155,13 +156,19 @@ class Database:
                     await self._connect_own()
                 else:
                     await self._own.execute("SELECT", timeout=PROBE_SECONDS)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
-                log.warning("database.unheard", reason=type(error).__name__)
-                for changed in self._hearing_changed:
-                    changed(False)
-                if self._own is not None:
-                    self._own.terminate()
-                    self._own = None
+            except Exception as error:  # whatever it is: who no longer hears must know it, and try again
+                self._lose_own(error)
+
+    def _lose_own(self, error: Exception) -> None:
+        if isinstance(error, TROUBLE):
+            log.warning("database.unheard", reason=type(error).__name__)
+        else:
+            log.error("database.unheard", exc_info=error)
+        for changed in self._hearing_changed:
+            changed(False)
+        if self._own is not None:
+            self._own.terminate()
+            self._own = None
 
 
 async def _take_node(connection: asyncpg.Connection, favourite: int | None) -> int:

@@ -16,12 +16,12 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
-import asyncpg
 import msgspec
 import structlog
 
 from .callers import Caller
-from .database import Connection, Database
+from .database import Connection, Database, Row
+from .database_errors import TROUBLE
 from .errors import Conflict, InvalidValues, Refusal, Unprocessable
 from .operations import Call, Reply
 from .protocol import encode_body
@@ -117,7 +117,7 @@ class _Claim:
                     return self._answered(row)
                 # Released between the two statements: the next claim finds the key free.
 
-    def _answered(self, row: asyncpg.Record) -> Reply:
+    def _answered(self, row: Row) -> Reply:
         if row["request_hmac"] != self._request:
             raise OtherRequest
         if row["status"] is None:
@@ -143,7 +143,7 @@ class _Claim:
         try:
             async with self._database.reading() as db:
                 await db.execute(statement, *self._name, self._lease, *values)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except TROUBLE as error:
             # The work is done and its answer goes out; the lease will end by itself.
             log.warning("idempotency.unsettled", reason=type(error).__name__)
 

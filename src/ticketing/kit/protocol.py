@@ -14,12 +14,12 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 from urllib.parse import quote
 
-import asyncpg
 import msgspec
 import structlog
 
 from . import logs
 from .callers import Caller
+from .database_errors import FULL, LOST_RACE, UNDONE, UNREACHABLE
 from .errors import Busy, Refusal, UnknownEndpoint, UpgradeRequired, WrongMethod
 from .metrics import Count, Spread
 from .operations import REQUEST_ID, Call, ClientGone, Operation, Reply, Services
@@ -196,11 +196,7 @@ async def _handle(call: Call) -> Reply:
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return await call.operation.handler(call)
-        except (
-            asyncpg.DeadlockDetectedError,
-            asyncpg.SerializationError,
-            asyncpg.UniqueViolationError,
-        ) as error:
+        except LOST_RACE as error:
             # Two of one name at once: the second run of the loser finds the winner's row and says so.
             if attempt == ATTEMPTS or not call.operation.retried:
                 log.warning("transaction.undone", reason=type(error).__name__, operation=call.operation.id)
@@ -211,26 +207,16 @@ async def _handle(call: Call) -> Reply:
 
 def _broken(error: Exception, operation: Operation) -> Reply:
     """The answer when something broke: 503 when it is the database that cannot be had, else 500."""
-    match error:
-        case asyncpg.LockNotAvailableError():
-            return refused(Busy())
-        case asyncpg.TooManyConnectionsError() | asyncpg.CannotConnectNowError() | asyncpg.AdminShutdownError():
-            return refused(Busy(2))
-        case asyncpg.DiskFullError():
-            log.error("database.disk_full", operation=operation.id)
-            return refused(Busy(10))
-        case (
-            asyncpg.PostgresConnectionError()
-            | asyncpg.InterfaceError()
-            | asyncpg.InternalClientError()  # the driver's, when a connection dies between two of its steps
-            | ConnectionError()
-            | TimeoutError()
-        ):
-            log.warning("database.unreachable", reason=repr(error)[:200])
-            return refused(Busy(2))
-        case _:
-            log.error("request.crashed", operation=operation.id, exc_info=error)
-            return Reply(CRASH, 500)
+    if isinstance(error, UNDONE):
+        return refused(Busy())
+    if isinstance(error, FULL):
+        log.error("database.disk_full", operation=operation.id)
+        return refused(Busy(10))
+    if isinstance(error, UNREACHABLE):
+        log.warning("database.unreachable", reason=repr(error)[:200])
+        return refused(Busy(2))
+    log.error("request.crashed", operation=operation.id, exc_info=error)
+    return Reply(CRASH, 500)
 
 
 def version_numbers(text: str) -> tuple[int, ...] | None:

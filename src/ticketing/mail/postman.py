@@ -10,10 +10,10 @@ import random
 from collections import deque
 from dataclasses import dataclass
 
-import asyncpg
 import structlog
 
 from ticketing.kit.database import Database
+from ticketing.kit.database_errors import TROUBLE
 from ticketing.kit.letters import BUNDLE
 from ticketing.kit.operations import Services
 from ticketing.settings import Settings
@@ -31,8 +31,6 @@ NOTING_SECONDS = 60  # within which a database that went away may come back to h
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 60.0, 3600.0  # of a letter that was put off
 FIRST_REST_SECONDS, LONGEST_REST_SECONDS = 5.0, 60.0  # from a server that is away
 INSIST_SECONDS = 3 * 24 * 3600.0  # a letter that is put off again and again is given up after so long
-
-_DATABASE_TROUBLE = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 log = structlog.get_logger()
 
@@ -122,7 +120,7 @@ class Postman:
             mail = batch.queue.popleft()
             try:
                 outcome = self._unnoted.get(mail.id) or await self._send(mail)
-            except (Away, *_DATABASE_TROUBLE) as error:
+            except (Away, *TROUBLE) as error:
                 batch.trouble = str(error) if isinstance(error, Away) else type(error).__name__
                 batch.queue.append(mail)
                 return
@@ -131,7 +129,7 @@ class Postman:
                 self._times_away = 0
             try:
                 await self._note(mail.id, outcome)
-            except _DATABASE_TROUBLE as error:
+            except TROUBLE as error:
                 batch.trouble = type(error).__name__
                 return
 
@@ -145,7 +143,7 @@ class Postman:
                 log.info("mail.dropped", mail=mail.id, letter=mail.letter)
                 return _Outcome("Dropped")
             await self._transport.send(parcel)
-        except (Away, *_DATABASE_TROUBLE):
+        except (Away, *TROUBLE):
             raise
         except Rejected as rejected:
             if not rejected.for_good:
@@ -177,7 +175,7 @@ class Postman:
                         await outbox.finish(db, mail_id, outcome.status, outcome.code)
                     else:
                         await outbox.put_off(db, mail_id, outcome.seconds, outcome.code)
-            except _DATABASE_TROUBLE:
+            except TROUBLE:
                 if attempt == NOTING_SECONDS - 1:
                     raise
                 await asyncio.sleep(1)

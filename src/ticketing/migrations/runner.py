@@ -14,6 +14,8 @@ from typing import Any
 
 import asyncpg
 
+from ticketing.kit.database_errors import UNDONE
+
 from . import HAS_HISTORY, REVISION, revision_of, revisions, steps
 
 MIGRATING = 0x7155  # advisory: one migrates, the others wait and find it done
@@ -92,7 +94,7 @@ async def _apply(db: asyncpg.Connection, step: Path) -> None:
         try:
             await _try_to_apply(db, step, script)
             return
-        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+        except UNDONE:
             if not remaining:
                 raise
             await asyncio.sleep(PAUSE_SECONDS)

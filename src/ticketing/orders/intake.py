@@ -11,11 +11,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import asyncpg
 import structlog
 
 from ticketing.events.rules import fee_cents, parse_bands
 from ticketing.kit.database import Database
+from ticketing.kit.database_errors import UNDONE, UNREACHABLE
 from ticketing.kit.errors import Busy
 from ticketing.kit.metrics import Count, Level, Spread
 from ticketing.kit.operations import ClientGone
@@ -30,25 +30,16 @@ LONGEST_QUEUE = 2048
 RECOVERY_SECONDS = 8  # within which a database is asked again what became of a batch; clients give up after ten
 ASK_AGAIN_SECONDS = 0.25
 LONGEST_WAIT = 3.0  # seconds; clients give up after ten
-UNDONE = (
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.UniqueViolationError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
-    ConnectionError,
-    TimeoutError,
-)
+FAILED = (*UNDONE, *UNREACHABLE)  # what may be placed once more, when it does not stand after all
 
 PLACED = Count("orders_placed", "Orders that were placed.")
 REFUSED = Count("orders_refused", "Orders that were not placed, by reason.", "reason")
 BATCHES = Spread("order_batch_size", "Orders decided in one transaction.", buckets=(1, 2, 4, 8, 16, 32, 64))
 QUEUED = Level("orders_queued", "Orders that wait for their turn.")
+
+_FIND_PLACED = """
+SELECT orders.id FROM orders
+  JOIN unnest($1::bigint[], $2::text[]) AS wish (id, number) ON wish.id = orders.id AND wish.number = orders.number"""
 
 log = structlog.get_logger()
 
@@ -127,7 +118,7 @@ class Intake:
         for _attempt in range(2):
             try:
                 self._answer(batch, await self._place([waiting.wish for waiting in batch]))
-            except UNDONE as error:
+            except FAILED as error:
                 log.warning("orders.batch_undone", reason=type(error).__name__, orders=len(batch))
                 batch = await self._without_placed(batch)
             else:
@@ -138,7 +129,7 @@ class Intake:
     async def _place_alone(self, waiting: _Waiting) -> None:
         try:
             self._answer([waiting], await self._place([waiting.wish]))
-        except UNDONE as error:
+        except FAILED as error:
             log.warning("orders.order_undone", reason=type(error).__name__)
             if await self._without_placed([waiting]) and not waiting.answer.done():
                 waiting.answer.set_exception(Busy(2))
@@ -153,22 +144,27 @@ class Intake:
         A connection can break after the commit and before we hear of it. The ids were given beforehand, so the
         orders are either there, or a second placing of the same id cannot be there twice.
         """
-        placed = await self._find_placed([waiting.wish.order_id for waiting in batch])
+        placed = await self._find_placed([waiting.wish for waiting in batch])
         for waiting in batch:
             if waiting.wish.order_id in placed and not waiting.answer.done():
                 waiting.answer.set_exception(AlreadyPlaced())
         return [waiting for waiting in batch if waiting.wish.order_id not in placed]
 
-    async def _find_placed(self, order_ids: Sequence[int]) -> set[int]:
-        """Which of these orders stand. A database that is recovering is waited for: its word is the only true one."""
+    async def _find_placed(self, wishes: Sequence[Wish]) -> set[int]:
+        """Which of these orders stand, by id. A database that is recovering is waited for: it alone knows.
+
+        The number is random, and compared too: an id could be another process's, that took our node number while we
+        were cut off.
+        """
+        ids, numbers = [wish.order_id for wish in wishes], [wish.number for wish in wishes]
         loop = asyncio.get_running_loop()
         deadline = loop.time() + RECOVERY_SECONDS
         while loop.time() < deadline:
             try:
                 async with self._database.reading() as db:
-                    rows = await db.fetch("SELECT id FROM orders WHERE id = ANY($1::bigint[])", order_ids)
+                    rows = await db.fetch(_FIND_PLACED, ids, numbers)
                     return {row["id"] for row in rows}
-            except UNDONE:
+            except FAILED:
                 await asyncio.sleep(ASK_AGAIN_SECONDS)
         raise RuntimeError("the database did not come back; whether the last orders were placed is not known")
 

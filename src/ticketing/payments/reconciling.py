@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from ticketing.kit.database import Database, Row
+from ticketing.kit.database_errors import TROUBLE
 from ticketing.kit.operations import Services
 from ticketing.orders.queries import STATUS_NOW
 from ticketing.orders.rules import Status
@@ -20,7 +21,7 @@ from .attempts import Attempt, get_attempt
 from .providers.choosing import Providers
 from .refunding import repay
 from .refunds import get_refund
-from .settling import DATABASE_TROUBLE, record
+from .settling import record
 
 BATCH = 20
 AT_ONCE = 4  # calls under way: the worker's pool is small
@@ -102,7 +103,7 @@ async def _each(rows: Sequence[Row], finish: Callable[[Row], Awaitable[None]]) -
         async with gate:
             try:
                 await finish(row)
-            except (*DATABASE_TROUBLE, *CALL_FAILURES) as error:
+            except (*TROUBLE, *CALL_FAILURES) as error:
                 log.warning("payments.unfinished", id=row["id"], reason=type(error).__name__)
 
     await asyncio.gather(*(one(row) for row in rows))

@@ -7,12 +7,13 @@ import structlog
 from ticketing.kit import history
 from ticketing.kit.callers import Caller
 from ticketing.kit.database import Database
+from ticketing.kit.database_errors import TROUBLE, UNDONE
 from ticketing.orders.locking import lock_order
 
 from .asking import CALL_FAILURES, guarded
 from .providers import Done, Outcome, Provider, Waiting
 from .refunds import Giving, Request, conclude_refund, find_repeated, open_refund
-from .settling import ATTEMPTS, DATABASE_TROUBLE, UNDONE
+from .settling import ATTEMPTS
 
 log = structlog.get_logger()
 
@@ -43,7 +44,7 @@ async def repay(
     outcome = await _ask(provider, giving, seconds, again=again)
     try:
         return await record_refund(database, giving.id, outcome)
-    except DATABASE_TROUBLE as error:
+    except TROUBLE as error:
         log.error("refunds.unrecorded", refund=giving.id, reason=type(error).__name__)
         return giving
 

@@ -5,12 +5,12 @@ No transaction is open while the provider is asked. Whatever is not known in tim
 
 import asyncio
 
-import asyncpg
 import structlog
 
 from ticketing.kit import history
 from ticketing.kit.callers import Caller
 from ticketing.kit.database import Database
+from ticketing.kit.database_errors import TROUBLE, UNDONE
 from ticketing.orders.locking import lock_order
 
 from .asking import CALL_FAILURES, Ended, cancel, guarded
@@ -18,8 +18,6 @@ from .attempts import Attempt, conclude, find_repeated, open_attempt, remember_r
 from .providers import Card, Failed, Outcome, Payer, Provider, Refused, Token, Waiting
 
 ATTEMPTS = 3  # of a transaction that the database undid
-UNDONE = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
-DATABASE_TROUBLE = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 log = structlog.get_logger()
 
@@ -50,7 +48,7 @@ async def charge(
     outcome = await _ask(database, provider, attempt, means, payer, seconds)
     try:
         return await record(database, attempt.id, outcome)
-    except DATABASE_TROUBLE as error:
+    except TROUBLE as error:
         log.error("payments.unrecorded", payment=attempt.id, reason=type(error).__name__)
         return attempt
 

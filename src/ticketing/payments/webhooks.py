@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute, Route
 
 from ticketing.kit import history
 from ticketing.kit.database import Connection, Database
+from ticketing.kit.database_errors import TROUBLE
 from ticketing.kit.errors import BodyTooSlow, Busy, Invalid, Refusal, TooLarge
 from ticketing.kit.operations import BODY_SECONDS, Services
 from ticketing.settings import Settings
@@ -25,7 +26,6 @@ from .providers.choosing import Providers
 from .reconciling import ask_about_payment
 from .refunding import record_refund
 from .refunds import get_refund
-from .settling import DATABASE_TROUBLE
 
 if TYPE_CHECKING:  # Stripe's library is loaded only where there is a webhook
     from .providers.stripe_events import Event
@@ -140,7 +140,7 @@ class _Webhook:
                 is_new = await db.fetchval(_REMEMBER, event.id, event.type)
                 if is_new and event.type == "refund.created":
                     await self._note_strangers(db, event, payment_id)
-        except (*CALL_FAILURES, *DATABASE_TROUBLE) as error:
+        except (*CALL_FAILURES, *TROUBLE) as error:
             log.warning("stripe.event_postponed", id=event.id, type=event.type, reason=type(error).__name__)
             raise Busy(BUSY_SECONDS) from None
 

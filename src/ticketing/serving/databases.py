@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
+from ticketing.kit.database_errors import TROUBLE
 from ticketing.migrations import HAS_HISTORY, REVISION, newest, revisions
 from ticketing.migrations.runner import NewerDatabase, migrate
 
@@ -36,7 +37,7 @@ async def prepare_database(dsn: str, progress: Callable[[str], None]) -> None:
         await migrate(dsn)
     except NewerDatabase as error:
         raise CannotServe(str(error)) from None
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except TROUBLE as error:
         raise CannotServe(explain(dsn, error)) from error
 
 
@@ -59,14 +60,7 @@ async def find_revision(dsn: str) -> str | None:
             return revision
         finally:
             await connection.close(timeout=CONNECT_SECONDS)
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        asyncpg.PostgresError,
-        asyncpg.InterfaceError,
-        asyncpg.InternalClientError,
-    ) as error:
+    except (*TROUBLE, ValueError) as error:
         raise CannotServe(explain(dsn, error)) from error
 
 

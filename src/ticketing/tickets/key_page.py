@@ -2,13 +2,13 @@
 
 import time
 
-import asyncpg
 import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from ticketing.kit.database import Database
+from ticketing.kit.database_errors import UNREACHABLE
 from ticketing.kit.errors import Busy
 from ticketing.kit.operations import Services
 from ticketing.kit.vault import Vault
@@ -40,7 +40,7 @@ class _KeyPage:
             try:
                 async with self._services.the(Database).reading() as db:
                     keys = await read_key_set(db, self._services.the(Vault))
-            except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError):
+            except UNREACHABLE:
                 busy = Busy(2)
                 return JSONResponse(busy.body(), busy.status, busy.headers)
             self._body, self._read_at = msgspec.json.encode(keys), now
