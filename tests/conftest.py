@@ -277,6 +277,21 @@ async def public(make_person: MakePerson) -> Client:
     return await make_person("public", role="public")
 
 
+@pytest.fixture(scope="module")
+async def place(database: str) -> AsyncIterator[Any]:
+    """A running server of this module's own, with default settings and limits on: an `arena.Arena`."""
+    from arena import arena  # which needs what stands above
+
+    async with arena(database) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+async def bystander(place: Any) -> Any:
+    """Somebody whom none of it concerns: an `arena.Bystander`."""
+    return await place.bystander()
+
+
 def unique(noun: str) -> str:
     """A name nobody else in this run has."""
     return f"{noun} {next(_counter)}"
