@@ -162,8 +162,9 @@ class Answer:
 
     @property
     def error(self) -> str:
-        """The text of an error, which must stand under both keys."""
+        """The text of an error, which must stand under both keys; a 400 and a 409 say besides what to do."""
         assert self.body.get("error") == self.body.get("message"), self.body
+        assert self.body.get("details") or self.status not in (400, 409), self.body
         return str(self.body["error"])
 
     def __getitem__(self, name: str) -> Any:

@@ -9,7 +9,7 @@ import pytest
 
 import ticketing.app
 from conftest import Answer, Client, unique
-from ticketing.kit.errors import Busy, Conflict, Invalid, TooManyRequests
+from ticketing.kit.errors import Busy, Conflict, Malformed, TooManyRequests, about
 from ticketing.kit.forms import Field, Form, text
 from ticketing.kit.operations import Call, Operations, Reply, created
 from ticketing.sessions.permissions import ANY, MAY_CALL
@@ -38,9 +38,9 @@ async def perform(call: Call) -> Reply:
         case "crash" if len(performed) == 1:
             raise ZeroDivisionError
         case "invalid":
-            raise Invalid
+            raise Malformed
         case "conflict":
-            raise Conflict("Not now.")
+            raise Conflict("Not now.", about("trial", "wait a little"))
     return created({"times": len(performed), "name": body.get("name")})
 
 

@@ -45,7 +45,7 @@ async def ensure_free(db: Connection, body: Body, *, but: int | None = None) -> 
             wanted,
             but,
         ):
-            raise Taken("user", [name])
+            raise Taken("user", {name: wanted})
 
 
 async def create_account(

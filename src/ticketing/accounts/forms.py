@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from ticketing.countries.names import is_country
+from ticketing.countries.names import A_COUNTRY, is_country
 from ticketing.kit.database import Connection
-from ticketing.kit.forms import BadValue, Body, Field, Form, Kind, checked, choice, day, identifier, text
+from ticketing.kit.forms import BadValue, Body, Field, Form, checked, choice, day, digits, identifier, text
 
 from . import rules
 
@@ -13,10 +13,11 @@ ROLES = ("customer", "support", "host", "administrator")
 NOT_ALLOWED = object()  # stands in a body for a value that the rest of the body forbids
 
 
-async def _find_past_day(db: Connection, text: str) -> str | None:
-    """The day again, if it lies behind us."""
-    found: str | None = await db.fetchval("SELECT $1::text WHERE $1::text::date < clock()::date", text)
-    return found
+async def _find_past_day(db: Connection, text: str) -> str:
+    """The day again. Raises BadValue unless it lies behind us."""
+    if not await db.fetchval("SELECT $1::text::date < clock()::date", text):
+        raise BadValue("must lie in the past")
+    return text
 
 
 async def _find_region(db: Connection, region_id: int) -> int | None:
@@ -24,10 +25,16 @@ async def _find_region(db: Connection, region_id: int) -> int | None:
     return found
 
 
-_USERNAME = checked(rules.is_username, {"minLength": 1, "maxLength": rules.USERNAME_LENGTH}, example="marvin")
-_EMAIL = checked(rules.is_email, {"format": "email"}, maximum=254, example="marvin@example.com")
+_USERNAME = checked(
+    rules.is_username,
+    f"1 to {rules.USERNAME_LENGTH} visible characters without a space at either end",
+    {"minLength": 1, "maxLength": rules.USERNAME_LENGTH},
+    example="marvin",
+)
+_EMAIL = checked(rules.is_email, rules.AN_ADDRESS, {"format": "email"}, maximum=254, example="marvin@example.com")
 _PASSWORD = checked(
     rules.is_password,
+    "8 to 256 characters",
     {"minLength": 8, "maxLength": 256, "format": "password"},
     maximum=256,
     example="correct horse battery",
@@ -39,10 +46,14 @@ _DETAILS = [
     Field("title", choice("Mr", "Mrs", "Ms", "Mx"), required=False),
     Field("dateOfBirth", day(), required=False, find=_find_past_day, description="a day in the past"),
     Field(
-        "phone", checked(rules.is_phone, {"maxLength": rules.PHONE_LENGTH}, example="+1 268 460 1234"), required=False
+        "phone",
+        checked(rules.is_phone, rules.A_PHONE, {"maxLength": rules.PHONE_LENGTH}, example="+1 268 460 1234"),
+        required=False,
     ),
     Field(
-        "country", checked(is_country, {"description": "see /countries"}, example="Antigua and Barbuda"), required=False
+        "country",
+        checked(is_country, A_COUNTRY, {"description": "see /countries"}, example="Antigua and Barbuda"),
+        required=False,
     ),
     Field("firstAddressLine", text(), required=False),
     Field("secondAddressLine", text(), required=False),
@@ -73,23 +84,12 @@ LOOKUP = Form(
 )
 
 
-def _code() -> Kind:
-    """Six digits, as text or as a number."""
-
-    def parse(value: Any) -> str:
-        typed = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-        if not isinstance(typed, str) or not rules.is_code(typed):
-            raise BadValue
-        return typed
-
-    return Kind(parse, {"type": ["string", "integer"], "pattern": "^[0-9]{6}$"}, "204816")
-
-
+_CODE = digits(6, 6, example="204816")
 REASON = Form([Field("reason", text(1000, example="Asked for it on the telephone"))])
 
 CODE_REQUEST = Form([Field("email", text(320, example="marvin@example.com"), description="the account's, in any case")])
-VERIFICATION = Form([Field("code", _code())])
-RESET = Form([Field("code", _code()), Field("password", _PASSWORD)])
+VERIFICATION = Form([Field("code", _CODE)])
+RESET = Form([Field("code", _CODE), Field("password", _PASSWORD)])
 
 
 async def read_registration(db: Connection, body: Body) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from .schemas import Account, Lookup, Preferences
 
 operations = Operations("Account Management")
 
-_TAKEN = (Taken("user", ["username"]), Taken("user", ["email"]))
+_TAKEN = (Taken("user", {"username": "marvin"}), Taken("user", {"email": "marvin@example.com"}))
 
 
 @operations("GET /accounts", answers=Page[Account], listing=queries.ACCOUNTS)

@@ -17,6 +17,10 @@ USERNAME_LENGTH = 64
 PASSWORD_LENGTHS = range(8, 257)
 PHONE_LENGTH = 50
 
+# What each asks for, in words.
+AN_ADDRESS = "an e-mail address"
+A_PHONE = f"a telephone number of at most {PHONE_LENGTH} characters"
+
 _PHONE_START = re.compile(r"[+(]?\s*[+(]?\s*\d")
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ticketing.kit.callers import Caller, announce
 from ticketing.kit.database import Connection, Row
-from ticketing.kit.errors import InvalidValues, NotFound
+from ticketing.kit.errors import InvalidValues, NotFound, about
 from ticketing.kit.history import record
 from ticketing.kit.metrics import Count
 from ticketing.kit.vault import Vault
@@ -194,7 +194,7 @@ async def _ensure_own(db: Connection, event_id: int, sections: Sequence[tuple[in
         [section for _, section in sections],
     )
     if own != len(sections) or any(event != event_id for event, _ in sections):
-        raise InvalidValues(["sections"])
+        raise InvalidValues(about("sections", "names a section that is none of this event"))
 
 
 async def _write_sections(db: Connection, token_id: int, sections: Sequence[tuple[int, int]]) -> None:

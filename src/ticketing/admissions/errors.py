@@ -1,6 +1,6 @@
 """What can go wrong at the gate."""
 
-from ticketing.kit.errors import Conflict, Invalid, NotFound
+from ticketing.kit.errors import Conflict, Invalid, NotFound, about
 
 
 class CodeNotFound(NotFound):
@@ -13,15 +13,18 @@ class GlobalToken(Conflict):
     """The token that each event owns stays as it is."""
 
     text = "The global admission token cannot be modified or invalidated."
+    details = about("token", "issue another for some of the sections")
 
 
 class NobodyAdmitted(Invalid):
     """None of the scanned serials opens this gate; each is remembered with its reason."""
 
     text = "None of the provided ticket serials grants admission to this event"
+    details = about("serials", "none is of a ticket that opens this gate now")
 
 
 class EventCancelled(Conflict):
     """Nobody is admitted any more."""
 
     text = "The event has been cancelled."
+    details = about("event", "nobody is admitted any more")

@@ -158,6 +158,7 @@ TICKETS: Listing[Ticket] = Listing(
         "modified_since": Filter(
             "ticket.changed_at >= instant({}::text, 'UTC')",
             _parse_since,
+            "a date and time, or the cursor of the last answer",
             {"type": "string", "format": "date-time", "description": "UTC unless it carries an offset"},
         )
     },
@@ -244,9 +245,12 @@ ADMISSIONS: Listing[Admission] = Listing(
         "patron": Filter(
             "admission.patron_id = (SELECT id FROM accounts WHERE number = {})",
             _parse_patron,
+            "an account's number or URI",
             {"type": "string", "description": "an account's number or URI"},
         ),
-        "section": Filter("admission.section_id = {}", _parse_section_filter, _SECTION_SCHEMA),
+        "section": Filter(
+            "admission.section_id = {}", _parse_section_filter, "a section's id or full URI", _SECTION_SCHEMA
+        ),
     },
 )
 

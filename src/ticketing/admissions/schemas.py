@@ -1,5 +1,6 @@
 """Gate tokens and admissions on the wire."""
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -58,10 +59,10 @@ def _sections() -> Kind:
     def parse(value: Any) -> list[tuple[int, int]]:
         named = [parse_section(uri) for uri in uris.parse(value)]
         if None in named:
-            raise BadValue
+            raise BadValue("must be full URIs of sections: /events/E/sections/S")
         return list(dict.fromkeys(pair for pair in named if pair))
 
-    return Kind(parse, uris.schema, uris.example)
+    return replace(uris, parse=parse, expects="a list of full URIs of sections: /events/E/sections/S")
 
 
 TOKEN = Form([Field("sections", _sections(), description="full URIs of sections of this event")])

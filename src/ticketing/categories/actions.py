@@ -4,13 +4,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from ticketing.kit.database import Connection
-from ticketing.kit.errors import Conflict, NotFound, Taken
+from ticketing.kit.errors import Conflict, NotFound, Taken, about
 
 
 class CategoryInUse(Conflict):
     """Events belong to the category, or to the subcategory that would go."""
 
     text = "You cannot delete in-use event categories."
+    details = about("category", "move its events to other categories and subcategories first")
 
 
 async def ensure_name_free(db: Connection, name: str | None, *, but: int | None = None) -> None:
@@ -20,7 +21,7 @@ async def ensure_name_free(db: Connection, name: str | None, *, but: int | None 
         name,
         but,
     ):
-        raise Taken("category", ["name"])
+        raise Taken("category", {"name": name})
 
 
 async def create_category(db: Connection, category_id: int, values: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from .schemas import CATEGORY, Category
 
 operations = Operations("Category Management")
 
-_TAKEN = Taken("category", ["name"])
+_TAKEN = Taken("category", {"name": "Music"})
 
 
 @operations("GET /categories", answers=Page[Category], listing=queries.CATEGORIES)

@@ -22,7 +22,7 @@ def _distinct(kind: Kind) -> Kind:
     def parse(value: Any) -> list[str]:
         parsed: list[str] = kind.parse(value)
         if len({one.casefold() for one in parsed}) < len(parsed):
-            raise BadValue
+            raise BadValue("names one twice, in whatever case")
         return parsed
 
     return replace(kind, parse=parse, schema={**kind.schema, "uniqueItems": True})

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
+A_COUNTRY = "the name of a country as GET /countries has it"
+
 
 def is_country(name: object) -> bool:
     """Whether this is one of our names, letter by letter."""

@@ -41,23 +41,23 @@ async def ensure_title_free(db: Connection, title: str | None, *, but: int | Non
         title,
         but,
     ):
-        raise Taken("event", ["title"])
+        raise Taken("event", {"title": title})
 
 
-async def misfits(db: Connection, values: dict[str, Any], *, start: str = "", end: str = "") -> list[str]:
-    """Which members do not fit the others: a subcategory of another category, an end before the start.
+async def misfits(db: Connection, values: dict[str, Any], *, start: str = "", end: str = "") -> dict[str, str]:
+    """Why members do not fit the others: a subcategory of another category, an end before the start.
 
     `start` and `end` are what stands when the values do not change it.
     """
-    names = []
+    reasons = {}
     category, subcategory = values.get("category"), values.get("subcategory")
     if category and subcategory and subcategory not in category.subcategories:
-        names.append("subcategory")
+        reasons["subcategory"] = "no subcategory of that name in the category"
     venue = values.get("venue")
     zone = venue.timezone if venue else "UTC"
     if await is_before(db, values.get("end", end), values.get("start", start), zone):
-        names.append("end")
-    return names
+        reasons["end"] = "lies before `start`"
+    return reasons
 
 
 async def is_before(db: Connection, moment: str, other: str, zone: str) -> bool:

@@ -1,6 +1,6 @@
 """What can go wrong with events and their sections."""
 
-from ticketing.kit.errors import Conflict, Forbidden
+from ticketing.kit.errors import Conflict, Forbidden, about
 
 
 class Unlisted(Forbidden):
@@ -13,27 +13,35 @@ class HasSoldTickets(Conflict):
     """An event somebody holds tickets to is cancelled or unlisted, not removed."""
 
     text = "An event cannot be deleted while it has sections with sold tickets."
+    details = about("event", "unlist or cancel it instead")
 
 
 class HasPaidTickets(Conflict):
     """A section with paid tickets is removed by the platform's administrators only."""
 
     text = "A section cannot be deleted while it has paid tickets."
+    details = about("section", "ask an administrator of the platform to remove it")
 
 
 class CapacityBelowTaken(Conflict):
     """Places that were sold or reserved stay."""
 
-    text = "The capacity cannot be lower than the number of tickets already sold or reserved."
+    def __init__(self, taken: int = 0) -> None:
+        super().__init__(
+            "The capacity cannot be lower than the number of tickets already sold or reserved.",
+            about("capacity", f"lower than the {taken} tickets that are sold or reserved"),
+        )
 
 
 class AlreadySubmitted(Conflict):
     """Only a draft is submitted, and a cancelled event stays cancelled."""
 
     text = "The event has already been submitted or cancelled."
+    details = about("event", "only a draft can be submitted, and a cancelled event stays cancelled")
 
 
 class NotApproved(Conflict):
     """Only an approved event that was not cancelled can be listed and unlisted."""
 
     text = "The event has not been approved or has been cancelled."
+    details = about("event", "submit it and wait for its approval; a cancelled event stays cancelled")

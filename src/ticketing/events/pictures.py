@@ -16,10 +16,10 @@ KINDS: tuple[Kind, ...] = ("banner", "thumbnail")
 
 @dataclass(slots=True)
 class PictureChanges:
-    """What a body says about an event's pictures; None takes one away. `faults` names those that are none."""
+    """What a body says about an event's pictures; None takes one away. `faults` says of those that are none why."""
 
     wanted: dict[Kind, Picture | None] = field(default_factory=dict)
-    faults: list[str] = field(default_factory=list)
+    faults: dict[str, str] = field(default_factory=dict)
 
 
 async def read_pictures(call: Call, body: Mapping[str, Any]) -> PictureChanges:
@@ -30,8 +30,8 @@ async def read_pictures(call: Call, body: Mapping[str, Any]) -> PictureChanges:
             try:
                 supplied = PICTURES[kind].is_supplied(body)
                 changes.wanted[kind] = await read_upload(call, body[kind], kind) if supplied else None
-            except PictureError:
-                changes.faults.append(kind)
+            except PictureError as error:
+                changes.faults[kind] = str(error)
     return changes
 
 

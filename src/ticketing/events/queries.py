@@ -34,12 +34,14 @@ _STATUS = Filter(
             THEN event.status = 'Listed' AND coalesce(event.starts_at > (SELECT clock()), true)
             ELSE event.status = {} END""",
     lambda text: text if text in STATUSES else None,
+    f"one of {', '.join(STATUSES)}",
     {"type": "string", "enum": list(STATUSES)},
 )
 _SECTION = Filter(
     """EXISTS (SELECT FROM sections section
                 WHERE section.id = {} AND section.event_id = event.id AND section.removed_at IS NULL)""",
     ids.parse,
+    "the id of a section",
     {"type": "string", "pattern": "^[0-9]+$"},
 )
 
@@ -53,6 +55,7 @@ def _moment(condition: str) -> Filter:
     return Filter(
         condition,
         lambda text: text if clock.is_moment(text) else None,
+        "a date and time, such as 2034-06-07T20:00",
         {"type": "string", "description": "ISO 8601, with or without an offset"},
     )
 

@@ -19,7 +19,7 @@ from .schemas import CANCELLATION, EVENT, EVENT_CHANGES, Event
 
 operations = Operations("Working with Events")
 
-_TAKEN = Taken("event", ["title"])
+_TAKEN = Taken("event", {"title": "Dawn of the Seven Premier"})
 
 
 @operations("GET /events/{event}", answers=Event, errors=[Unlisted])
@@ -116,8 +116,8 @@ async def register_event(call: Call) -> Reply:
         await _host(db, call, body)
         await actions.ensure_title_free(db, EVENT.text(body, "title"))
 
-        async def check(values: dict[str, Any]) -> list[str]:
-            return [*await actions.misfits(db, values), *pictures.faults]
+        async def check(values: dict[str, Any]) -> dict[str, str]:
+            return await actions.misfits(db, values) | pictures.faults
 
         values = await EVENT.read(body, db, check=check)
         await actions.register_event(db, call.the(Vault), event_id, call.new_id(), values)
@@ -162,8 +162,8 @@ async def update_event(call: Call) -> Reply:
         event = await queries.run_event(db, call.caller, call.path["event"])
         await actions.ensure_title_free(db, EVENT_CHANGES.text(body, "title"), but=event.id)
 
-        async def check(values: dict[str, Any]) -> list[str]:
-            return [*await actions.misfits(db, values, start=event.start, end=event.end), *pictures.faults]
+        async def check(values: dict[str, Any]) -> dict[str, str]:
+            return await actions.misfits(db, values, start=event.start, end=event.end) | pictures.faults
 
         values = await EVENT_CHANGES.read(body, db, replacing=True, check=check)
         await actions.update_event(db, event, values)

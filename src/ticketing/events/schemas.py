@@ -9,6 +9,7 @@ from ticketing.categories.queries import find_category
 from ticketing.categories.schemas import Category
 from ticketing.hosts.schemas import Host
 from ticketing.kit import ids
+from ticketing.kit.errors import quoted
 from ticketing.kit.forms import (
     BadValue,
     Field,
@@ -97,7 +98,7 @@ class Price(msgspec.Struct, rename="camel"):
     used: int
 
 
-_UPLOAD = replace(anything(), schema={"type": "string", "description": "a picture as a data URL"})
+_UPLOAD = anything("a picture as a data URL", {"type": "string", "description": "a picture as a data URL"})
 PICTURES = {kind: Field(kind, _UPLOAD, required=False) for kind in ("banner", "thumbnail")}
 
 _DETAILS = [
@@ -158,17 +159,17 @@ def parse_section(uri: str) -> tuple[int, int] | None:
 
 def quantities(maximum: int, *, example: dict[str, int]) -> Kind:
     """How many of each section, {full section URI: quantity}; parsed to triples of event, section and quantity."""
-    counts = mapping(maximum, example=example)
+    counts = mapping(maximum, "an object of quantities by the full URI of each section", example=example)
 
     def parse(value: Any) -> tuple[tuple[int, int, int], ...]:
         lines = []
         for name, quantity in counts.parse(value).items():
             named = parse_section(name)
             if named is None:
-                raise BadValue
+                raise BadValue(f"{quoted(name)} is no full URI of a section: /events/E/sections/S")
             lines.append((*named, quantity))
         if len({section for _, section, _ in lines}) < len(lines):
-            raise BadValue
+            raise BadValue("names a section twice")
         return tuple(lines)
 
     return replace(counts, parse=parse)

@@ -14,7 +14,7 @@ from .schemas import PRICE, SECTION, Price, Section
 
 operations = Operations("Working with Events")
 
-_TAKEN = Taken("section", ["name"])
+_TAKEN = Taken("section", {"name": "Backstage"})
 
 
 @operations(

@@ -1,10 +1,11 @@
 """Adding and changing sections and their prices; the event they are of is locked by the caller."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from ticketing.kit import ids
 from ticketing.kit.database import Connection
-from ticketing.kit.errors import NotFound, Taken
+from ticketing.kit.errors import NotFound, Taken, about
 
 from .actions import is_before
 from .errors import CapacityBelowTaken
@@ -39,13 +40,13 @@ async def ensure_name_free(db: Connection, event_id: int, name: str | None, *, b
         name,
         but,
     ):
-        raise Taken("section", ["name"])
+        raise Taken("section", {"name": name})
 
 
-async def sales_misfits(db: Connection, values: dict[str, Any], zone: str) -> list[str]:
+async def sales_misfits(db: Connection, values: dict[str, Any], zone: str) -> Mapping[str, str]:
     """`salesEnd`, if sales would end before they start."""
     ends_first = await is_before(db, values.get("salesEnd", ""), values.get("salesStart", ""), zone)
-    return ["salesEnd"] if ends_first else []
+    return about("salesEnd", "lies before `salesStart`") if ends_first else {}
 
 
 async def add_section(db: Connection, section_id: int, event: RunEvent, values: dict[str, Any]) -> None:
@@ -70,7 +71,7 @@ async def update_section(db: Connection, section_id: int, event: RunEvent, value
     await expire_due(db, [section_id])
     taken = await db.fetchval("SELECT sold + held FROM sections WHERE id = $1", section_id)
     if values["capacity"] < taken:
-        raise CapacityBelowTaken
+        raise CapacityBelowTaken(taken)
     await db.execute(
         _UPDATE,
         section_id,
@@ -85,9 +86,10 @@ async def update_section(db: Connection, section_id: int, event: RunEvent, value
     )
 
 
-async def price_misfits(db: Connection, values: dict[str, Any], zone: str) -> list[str]:
+async def price_misfits(db: Connection, values: dict[str, Any], zone: str) -> Mapping[str, str]:
     """`to`, if the price would close before it opens."""
-    return ["to"] if await is_before(db, values.get("to", ""), values.get("from", ""), zone) else []
+    closes_first = await is_before(db, values.get("to", ""), values.get("from", ""), zone)
+    return about("to", "lies before `from`") if closes_first else {}
 
 
 async def add_price(db: Connection, price_id: int, section_id: int, event: RunEvent, values: dict[str, Any]) -> None:

@@ -40,7 +40,7 @@ async def ensure_name_free(db: Connection, name: str | None, *, but: int | None 
         name,
         but,
     ):
-        raise Taken("host", ["name"])
+        raise Taken("host", {"name": name})
 
 
 async def create_host(db: Connection, host_id: int, values: dict[str, Any], founder: int) -> None:

@@ -1,6 +1,6 @@
 """What can go wrong with hosts."""
 
-from ticketing.kit.errors import Conflict, Forbidden, NotFound
+from ticketing.kit.errors import Conflict, Forbidden, NotFound, about
 
 
 class HostNotFound(NotFound):
@@ -19,3 +19,4 @@ class LastAdministrator(Conflict):
     """A host always has somebody who can run it."""
 
     text = "The last administrator of an event host cannot be removed."
+    details = about("host", "name another administrator first")

@@ -14,7 +14,7 @@ from .schemas import ADMINISTRATOR, HOST, Host
 
 operations = Operations("Managing Host Accounts")
 
-_TAKEN = Taken("host", ["name"])
+_TAKEN = Taken("host", {"name": "Wadadli Nights"})
 _PERSON = "account.removed_at IS NULL"
 
 

@@ -2,8 +2,8 @@
 
 import msgspec
 
-from ticketing.accounts.rules import PHONE_LENGTH, is_email, is_phone
-from ticketing.countries.names import is_country
+from ticketing.accounts.rules import A_PHONE, AN_ADDRESS, PHONE_LENGTH, is_email, is_phone
+from ticketing.countries.names import A_COUNTRY, is_country
 from ticketing.kit.forms import Field, Form, checked, text
 
 from .rules import is_website
@@ -31,11 +31,17 @@ HOST = Form(
     [
         Field("name", text(example="Wadadli Nights")),
         Field("contact", text(example="Alice Joseph")),
-        Field("email", checked(is_email, {"format": "email"}, maximum=254, example="alice@example.com")),
+        Field("email", checked(is_email, AN_ADDRESS, {"format": "email"}, maximum=254, example="alice@example.com")),
         Field("description", text(10_000), required=False),
-        Field("phone", checked(is_phone, {"maxLength": PHONE_LENGTH}, example="+1 268 460 1234"), required=False),
-        Field("website", checked(is_website, {}, maximum=2_000, example="https://www.example.com"), required=False),
-        Field("country", checked(is_country, {"description": "see /countries"}), required=False),
+        Field(
+            "phone", checked(is_phone, A_PHONE, {"maxLength": PHONE_LENGTH}, example="+1 268 460 1234"), required=False
+        ),
+        Field(
+            "website",
+            checked(is_website, "the address of a website", {}, maximum=2_000, example="https://www.example.com"),
+            required=False,
+        ),
+        Field("country", checked(is_country, A_COUNTRY, {"description": "see /countries"}), required=False),
         Field("firstAddressLine", text(), required=False),
         Field("secondAddressLine", text(), required=False),
         Field("city", text(), required=False),

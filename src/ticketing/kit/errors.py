@@ -1,12 +1,17 @@
 """What can go wrong, in the words of the contract; `operations` turns each kind into a status and a body.
 
-Domain classes inherit from a kind and bring their text:
+Domain classes inherit from a kind and bring their text, and those of a 400 or a 409 also what to do about it:
 
     class HostNotFound(NotFound):
         text = "The specified host could not be found."
+
+    class RegionHasVenues(Conflict):
+        text = "A region cannot be deleted if it has venues attached"
+        details = about("region", "remove its venues first")
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import Any
 
 GENERAL_NOT_FOUND = "There is presently no resource with the given URI."
 RESTRICTED = "You are restricted from accessing this resource."
@@ -17,22 +22,57 @@ MALFORMED = (
 
 BOTH = ("error", "message")
 
+LONGEST_QUOTE = 80  # characters of what somebody sent that are said back to him
+
+
+def about(name: str, sentence: str) -> Mapping[str, str]:
+    """The details of a refusal that is about one thing.
+
+    That is a member, parameter or header by its name, or what the request is about by its noun (`order`, `body`).
+    """
+    return {name: sentence}
+
+
+def quoted(value: str) -> str:
+    """What somebody sent, as it is said back: no more of it than tells which one is meant."""
+    return f'"{value if len(value) <= LONGEST_QUOTE else value[:LONGEST_QUOTE] + "..."}"'
+
 
 class Refusal(Exception):
-    """A request that is answered with a 4xx or 503: status, text, and the keys the text stands under."""
+    """A request that is answered with a 4xx or 503: status, text, and the keys the text stands under.
+
+    `details` says besides, in a sentence for people under the name of each thing it is about, what to do.
+    """
 
     status = 400
     text = MALFORMED
     keys: tuple[str, ...] = BOTH
+    details: Mapping[str, str] = {}
 
     def __init__(self, text: str | None = None, *, headers: dict[str, str] | None = None) -> None:
         self.text = text or type(self).text
         self.headers = headers or {}
         super().__init__(self.text)
 
-    def body(self) -> dict[str, str]:
+    def body(self) -> dict[str, Any]:
         """The JSON object of the answer."""
-        return dict.fromkeys(self.keys, self.text)
+        body: dict[str, Any] = dict.fromkeys(self.keys, self.text)
+        return {**body, "details": self.details} if self.details else body
+
+
+class Explained(Refusal):
+    """One that is never made without `details`: those of its class, or of the one refusal."""
+
+    def __init_subclass__(cls) -> None:
+        """Refuse a class that brings a text of its own without details of its own."""
+        if "text" in vars(cls) and "details" not in vars(cls):
+            raise TypeError(f"{cls.__name__} says what is wrong, but in no `details` what to do about it")
+
+    def __init__(self, text: str | None = None, details: Mapping[str, str] | None = None) -> None:
+        super().__init__(text)
+        self.details = details or type(self).details
+        if not self.details:
+            raise TypeError(f"{type(self).__name__} without details")
 
 
 class NotFound(Refusal):
@@ -94,53 +134,73 @@ class Forbidden(Refusal):
     status = 403
 
 
-class Invalid(Refusal):
+class Invalid(Explained):
     """The request as such cannot be carried out."""
 
     status = 400
 
 
-class Missing(Invalid):
-    """Required members were not supplied."""
+class Malformed(Invalid):
+    """The body is no JSON object."""
 
-    def __init__(self, names: Iterable[str]) -> None:
-        listed = ", ".join(names)
-        super().__init__(f"The following arguments are required, but have not been supplied: {listed}.")
+    text = MALFORMED
+    details = about("body", "must be a JSON object in UTF-8")
+
+
+class Missing(Invalid):
+    """Required members were not supplied: a sentence about each, in the order in which they are listed."""
+
+    def __init__(self, members: Mapping[str, str]) -> None:
+        listed = ", ".join(members)
+        super().__init__(f"The following arguments are required, but have not been supplied: {listed}.", members)
 
 
 class InvalidValues(Invalid):
-    """Members are present, but not allowed or malformed."""
+    """Members are present, but not allowed or malformed: a sentence about each, in the order of listing."""
 
-    def __init__(self, names: Iterable[str]) -> None:
-        super().__init__(f"The following arguments have invalid values: {', '.join(names)}.")
+    def __init__(self, members: Mapping[str, str]) -> None:
+        super().__init__(f"The following arguments have invalid values: {', '.join(members)}.", members)
 
 
-class TooLarge(Refusal):
-    """The body is over its limit."""
+class TooLarge(Explained):
+    """The body is over its limit, in bytes."""
 
     status = 413
 
+    def __init__(self, limit: int) -> None:
+        super().__init__(None, about("body", f"larger than {mebibytes(limit)}"))
 
-class BodyTooSlow(Refusal):
+
+def mebibytes(count: int) -> str:
+    """A limit in bytes, as people read it: `16 MiB`."""
+    return f"{count / 2**20:g} MiB"
+
+
+class BodyTooSlow(Explained):
     """The body did not arrive in time."""
 
     status = 408
+    text = MALFORMED
+    details = about("body", "did not arrive in time")
 
 
-class Conflict(Refusal):
+class Conflict(Explained):
     """The state of the thing does not allow it."""
 
     status = 409
 
 
 class Taken(Conflict):
-    """Another thing of the kind already has this value."""
+    """Another thing of the kind already has these values, by member."""
 
-    def __init__(self, noun: str, names: Iterable[str]) -> None:
-        super().__init__(f"The following arguments conflict with those of another {noun}: {', '.join(names)}.")
+    def __init__(self, noun: str, members: Mapping[str, str]) -> None:
+        super().__init__(
+            f"The following arguments conflict with those of another {noun}: {', '.join(members)}.",
+            {name: f"another {noun} has {quoted(value)} already" for name, value in members.items()},
+        )
 
 
-class Unprocessable(Refusal):
+class Unprocessable(Explained):
     """The idempotency key was used with another body."""
 
     status = 422

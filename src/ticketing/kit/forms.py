@@ -16,18 +16,23 @@ from .errors import InvalidValues, Missing
 
 Body = Mapping[str, Any]
 Find = Callable[[Connection, Any], Awaitable[Any]]
-Check = Callable[[dict[str, Any]], Awaitable[Sequence[str]]]
+Check = Callable[[dict[str, Any]], Awaitable[Mapping[str, str]]]
 
 
 class BadValue(ValueError):
-    """A value that is not allowed; the form gathers the names."""
+    """A value that is not allowed, and why, in words for people; the form gathers them by name."""
+
+    def __init__(self, sentence: str) -> None:
+        self.sentence = sentence
+        super().__init__(sentence)
 
 
 @dataclass(frozen=True)
 class Kind:
-    """How a value is parsed (raises BadValue) and described (JSON Schema)."""
+    """How a value is parsed (raises BadValue), what is expected in words, and as a JSON Schema."""
 
     parse: Callable[[Any], Any]
+    expects: str
     schema: dict[str, Any]
     example: Any = None
     empties: tuple[Any, ...] = (None, "", [])
@@ -66,9 +71,9 @@ class Form:
 
     def require(self, body: Body) -> None:
         """Raise Missing with all required members that the body lacks."""
-        missing = [one.name for one in self.fields if one.required and not one.is_supplied(body)]
+        missing = [one for one in self.fields if one.required and not one.is_supplied(body)]
         if missing:
-            raise Missing(missing)
+            raise Missing({one.name: f"required: {one.kind.expects}" for one in missing})
 
     async def read(
         self, body: Body, db: Connection, *, replacing: bool = False, check: Check | None = None
@@ -77,13 +82,13 @@ class Form:
 
         A POST gets every member, left-out ones with their `empty`. When `replacing` (PUT), optional members that are
         left out are absent, and cleared ones have their `empty`. `check` is given what is well-formed by itself, and
-        names the members that do not fit the others.
+        says of which members, by name, why they do not fit the others.
 
         Raises Missing, else InvalidValues, with all names.
         """
         self.require(body)
         values: dict[str, Any] = {}
-        invalid: list[str] = []
+        invalid: dict[str, str] = {}
         for one in self.fields:
             if not one.is_supplied(body):
                 if not replacing or one.name in body:
@@ -91,12 +96,12 @@ class Form:
                 continue
             try:
                 values[one.name] = await _read_one(one, body[one.name], db)
-            except BadValue:
-                invalid.append(one.name)
+            except BadValue as bad:
+                invalid[one.name] = bad.sentence
         if check is not None:
-            invalid += await check(values)
+            invalid |= await check(values)
         if invalid:
-            raise InvalidValues(one.name for one in self.fields if one.name in invalid)
+            raise InvalidValues({one.name: invalid[one.name] for one in self.fields if one.name in invalid})
         return values
 
     def text(self, body: Body, name: str) -> str | None:
@@ -133,60 +138,81 @@ async def _read_one(one: Field, value: Any, db: Connection) -> Any:
         return parsed
     found = await one.find(db, parsed)
     if found is None:
-        raise BadValue
+        raise BadValue("names nothing that exists")
     return found
 
 
 # The kinds
 
 
-def text(maximum: int = 200, *, pattern: str | None = None, example: str | None = None) -> Kind:
-    """Text as sent, up to `maximum` characters, not blank."""
+def _ensure(good: bool, expects: str) -> None:
+    if not good:
+        raise BadValue(f"must be {expects}")
+
+
+def _ensure_text(value: Any, maximum: int) -> str:
+    """The text again, up to `maximum` characters. Raises BadValue."""
+    if not isinstance(value, str):
+        raise BadValue("must be text")
+    if len(value) > maximum:
+        raise BadValue(f"longer than {maximum} characters")
+    if "\x00" in value:
+        raise BadValue("must not contain the character NUL")
+    return value
+
+
+def text(maximum: int = 200, *, pattern: str | None = None, expects: str = "", example: str | None = None) -> Kind:
+    """Text as sent, up to `maximum` characters, not blank; `expects` says in words what the pattern asks for."""
     compiled = re.compile(pattern) if pattern else None
+    expects = expects or f"text of 1 to {maximum} characters"
 
     def parse(value: Any) -> str:
-        if not isinstance(value, str) or len(value) > maximum or "\x00" in value or not value.strip():
-            raise BadValue
-        if compiled and not compiled.fullmatch(value):
-            raise BadValue
-        return value
+        _ensure(bool(_ensure_text(value, maximum).strip()), expects)
+        _ensure(compiled is None or bool(compiled.fullmatch(value)), expects)
+        return str(value)
 
     schema: dict[str, Any] = {"type": "string", "maxLength": maximum}
     if pattern:
         schema["pattern"] = f"^{pattern}$"
-    return Kind(parse, schema, example)
+    return Kind(parse, expects, schema, example)
 
 
 def choice(*allowed: str) -> Kind:
     """One of the given texts."""
+    expects = f"one of {', '.join(allowed)}"
 
     def parse(value: Any) -> str:
-        if not isinstance(value, str) or value not in allowed:
-            raise BadValue
-        return value
+        _ensure(isinstance(value, str) and value in allowed, expects)
+        return str(value)
 
-    return Kind(parse, {"type": "string", "enum": list(allowed)}, allowed[0])
+    return Kind(parse, expects, {"type": "string", "enum": list(allowed)}, allowed[0])
 
 
-def checked(check: Callable[[str], bool], schema: dict[str, Any], *, maximum: int = 200, example: Any = None) -> Kind:
-    """Text that a predicate accepts."""
+def checked(
+    check: Callable[[str], bool], expects: str, schema: dict[str, Any], *, maximum: int = 200, example: Any = None
+) -> Kind:
+    """Text that a predicate accepts; `expects` says in words what that is."""
 
     def parse(value: Any) -> str:
-        if not isinstance(value, str) or len(value) > maximum or "\x00" in value or not check(value):
-            raise BadValue
-        return value
+        _ensure(check(_ensure_text(value, maximum)), expects)
+        return str(value)
 
-    return Kind(parse, {"type": "string", **schema}, example)
+    return Kind(parse, expects, {"type": "string", **schema}, example)
 
 
 def moment() -> Kind:
     """A date and time, echoed as sent; without an offset it is the venue's local time."""
-    return checked(clock.is_moment, {"description": "ISO 8601, with or without an offset"}, example="2034-06-07T20:00")
+    return checked(
+        clock.is_moment,
+        "a date and time, such as 2034-06-07T20:00",
+        {"description": "ISO 8601, with or without an offset"},
+        example="2034-06-07T20:00",
+    )
 
 
 def day() -> Kind:
     """A date, `YYYY-MM-DD`."""
-    return checked(clock.is_date, {"format": "date"}, example="1990-02-28")
+    return checked(clock.is_date, "a day, such as 1990-02-28", {"format": "date"}, example="1990-02-28")
 
 
 def boolean() -> Kind:
@@ -195,116 +221,145 @@ def boolean() -> Kind:
     def parse(value: Any) -> bool:
         if isinstance(value, bool):
             return value
-        if value in ("true", "false"):
-            return bool(value == "true")
-        raise BadValue
+        _ensure(value in ("true", "false"), "true or false")
+        return bool(value == "true")
 
-    return Kind(parse, {"type": "boolean"}, True)
+    return Kind(parse, "true or false", {"type": "boolean"}, True)
 
+
+EXACT_IN_JSON = 2**53  # above it, clients that read numbers as doubles change them
 
 _NUMERAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
 
 
-def _number(value: Any) -> float | int:
+def _number(value: Any, expects: str) -> float | int:
     if isinstance(value, str):
-        if not _NUMERAL.fullmatch(value):
-            raise BadValue
+        _ensure(bool(_NUMERAL.fullmatch(value)), expects)
         value = float(value) if "." in value else int(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadValue
+    _ensure(isinstance(value, int | float) and not isinstance(value, bool), expects)
     # JSON has whole numbers too large for a float; `isfinite` and `float` raise on them.
-    if (isinstance(value, int) and abs(value) >= 10**18) or not math.isfinite(value):
-        raise BadValue
-    return value
+    _ensure(abs(value) < 10**18 if isinstance(value, int) else math.isfinite(value), expects)
+    number: float | int = value
+    return number
 
 
 def number(minimum: float, maximum: float, *, example: float | None = None) -> Kind:
     """A number within bounds (also as text)."""
+    expects = f"a number from {minimum:g} to {maximum:g}"
 
     def parse(value: Any) -> float:
-        parsed = _number(value)
-        if not minimum <= parsed <= maximum:
-            raise BadValue
+        parsed = _number(value, expects)
+        _ensure(minimum <= parsed <= maximum, expects)
         return float(parsed)
 
-    return Kind(parse, {"type": "number", "minimum": minimum, "maximum": maximum}, example)
+    return Kind(parse, expects, {"type": "number", "minimum": minimum, "maximum": maximum}, example)
 
 
 def integer(minimum: int, maximum: int, *, example: int | None = None) -> Kind:
     """A whole number within bounds (also as text)."""
+    expects = f"a whole number from {minimum} to {maximum}"
 
     def parse(value: Any) -> int:
-        parsed = _number(value)
-        if parsed != int(parsed) or not minimum <= parsed <= maximum:
-            raise BadValue
+        parsed = _number(value, expects)
+        _ensure(parsed == int(parsed) and minimum <= parsed <= maximum, expects)
         return int(parsed)
 
-    return Kind(parse, {"type": "integer", "minimum": minimum, "maximum": maximum}, example)
+    return Kind(parse, expects, {"type": "integer", "minimum": minimum, "maximum": maximum}, example)
+
+
+def digits(shortest: int, longest: int, *, fill: int = 0, example: str | None = None) -> Kind:
+    """So many digits, as text or as a whole number; parsed to text.
+
+    A number has lost the zeros it began with: it is filled up to `fill` digits again. One above 2^53 may have lost
+    more on its way through a client, and is asked for as text.
+    """
+    length = str(longest) if shortest == longest else f"{shortest} to {longest}"
+    expects = f"{length} digits, as text or as a number"
+
+    def parse(value: Any) -> str:
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            if value > EXACT_IN_JSON:
+                raise BadValue("too long for a number: send it as text")
+            value = str(value).zfill(fill)
+        is_right = isinstance(value, str) and value.isascii() and value.isdigit() and shortest <= len(value) <= longest
+        _ensure(is_right, expects)
+        return str(value)
+
+    pattern = f"^[0-9]{{{shortest},{longest}}}$"
+    return Kind(parse, expects, {"type": ["string", "integer"], "pattern": pattern, "minimum": 0}, example)
 
 
 def amount(*, example: float = 25.0) -> Kind:
     """An amount of money, zero or more, parsed to cents."""
+    expects = f"an amount of money from 0 to {money.MAXIMUM_CENTS / 100:.2f}"
 
     def parse(value: Any) -> int:
-        cents = money.to_cents(_number(value))
+        cents = money.to_cents(_number(value, expects))
         if cents is None or cents < 0:
-            raise BadValue
+            raise BadValue(f"must be {expects}")
         return cents
 
-    return Kind(parse, {"type": "number", "minimum": 0, "maximum": money.MAXIMUM_CENTS / 100}, example)
+    schema = {"type": "number", "minimum": 0, "maximum": money.MAXIMUM_CENTS / 100}
+    return Kind(parse, expects, schema, example)
 
 
 def texts(maximum: int = 100, *, each: int = 100, example: list[str] | None = None) -> Kind:
     """A list of texts, order kept."""
     one = text(each)
+    expects = f"a list of up to {maximum} texts of 1 to {each} characters"
 
     def parse(value: Any) -> list[str]:
-        if not isinstance(value, list) or len(value) > maximum:
-            raise BadValue
+        _ensure(isinstance(value, list), expects)
+        if len(value) > maximum:
+            raise BadValue(f"at most {maximum} in one list")
         return [one.parse(item) for item in value]
 
-    return Kind(parse, {"type": "array", "items": dict(one.schema), "maxItems": maximum}, example)
+    return Kind(parse, expects, {"type": "array", "items": dict(one.schema), "maxItems": maximum}, example)
 
 
 def identifier(example: str = "17325458293736") -> Kind:
     """A bare id (text or number), parsed to the number."""
+    expects = f"an id, such as {example}"
 
     def parse(value: Any) -> int:
         known = ids.parse(str(value)) if isinstance(value, str | int) and not isinstance(value, bool) else None
         if known is None:
-            raise BadValue
+            raise BadValue(f"must be {expects}")
         return known
 
-    return Kind(parse, {"type": "string", "pattern": "^[0-9]+$"}, example)
+    return Kind(parse, expects, {"type": "string", "pattern": "^[0-9]+$"}, example)
 
 
 def uri(collection: str) -> Kind:
     """The URI of a thing, `/collection/ID` (its bare id is understood too), parsed to the id."""
+    example = f"/{collection}/17325458293736"
+    expects = f"a URI, such as {example}"
 
     def parse(value: Any) -> int:
         known = ids.parse_uri(value, collection)
         if known is None and isinstance(value, str | int) and not isinstance(value, bool):
             known = ids.parse(str(value))
         if known is None:
-            raise BadValue
+            raise BadValue(f"must be {expects}")
         return known
 
-    return Kind(parse, {"type": "string", "format": "uri-reference"}, f"/{collection}/17325458293736")
+    return Kind(parse, expects, {"type": "string", "format": "uri-reference"}, example)
 
 
-def anything() -> Kind:
+def anything(expects: str, schema: dict[str, Any]) -> Kind:
     """Any JSON value; the action decides."""
-    return Kind(lambda value: value, {})
+    return Kind(lambda value: value, expects, schema)
 
 
-def mapping(maximum: int, *, example: dict[str, int] | None = None) -> Kind:
+def mapping(maximum: int, expects: str, *, example: dict[str, int] | None = None) -> Kind:
     """An object of whole numbers above zero: {full section URI: quantity}."""
     quantity = integer(1, 1_000_000)
 
     def parse(value: Any) -> dict[str, int]:
-        if not isinstance(value, dict) or len(value) > maximum:
-            raise BadValue
+        _ensure(isinstance(value, dict), expects)
+        if len(value) > maximum:
+            raise BadValue(f"at most {maximum} in one request")
         return {key: quantity.parse(count) for key, count in value.items()}
 
     schema = {"type": "object", "additionalProperties": dict(quantity.schema), "maxProperties": maximum}
-    return Kind(parse, schema, example, empties=(None, "", [], {}))
+    return Kind(parse, expects, schema, example, empties=(None, "", [], {}))

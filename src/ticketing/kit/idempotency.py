@@ -22,7 +22,7 @@ import structlog
 from .callers import Caller
 from .database import Connection, Database, Row
 from .database_errors import TROUBLE
-from .errors import Conflict, InvalidValues, Refusal, Unprocessable
+from .errors import Conflict, InvalidValues, Refusal, Unprocessable, about
 from .operations import Call, Reply
 from .protocol import encode_body
 from .vault import Vault
@@ -35,16 +35,25 @@ KEPT_SECONDS = 24 * 3600
 log = structlog.get_logger()
 
 
+class BadKey(InvalidValues):
+    """The key is none."""
+
+    def __init__(self) -> None:
+        super().__init__(about("Idempotency-Key", f"must be 1 to {LONGEST_KEY} characters of printable ASCII"))
+
+
 class StillProcessed(Conflict):
     """The first request of the key has not been answered yet."""
 
     text = "A request with this idempotency key is still being processed."
+    details = about("Idempotency-Key", "ask again in a moment; the answer of the first request will be repeated")
 
 
 class OtherRequest(Unprocessable):
     """The key was used with another operation, path, query or body."""
 
     text = "This idempotency key was already used for another request."
+    details = about("Idempotency-Key", "take a new one for each new request")
 
 
 class Stored(msgspec.Struct):
@@ -70,7 +79,7 @@ class Idempotency:
     async def once(self, call: Call, work: Callable[[], Awaitable[Reply]]) -> Reply:
         """The answer of the work, or the one it gave before.
 
-        Raises InvalidValues for a key that is none, StillProcessed, OtherRequest, and what the work raises.
+        Raises BadKey for a key that is none, StillProcessed, OtherRequest, and what the work raises.
         """
         claim = _Claim(self._database, self._vault, call)
         if stored := await claim.take():
@@ -159,7 +168,7 @@ def _account(account_id: int) -> bytes:
 def _key(call: Call) -> str:
     key = call.header("idempotency-key")
     if not 1 <= len(key) <= LONGEST_KEY or not key.isascii() or not key.isprintable():
-        raise InvalidValues(["Idempotency-Key"])
+        raise BadKey
     return key
 
 

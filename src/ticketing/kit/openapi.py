@@ -9,15 +9,18 @@ import msgspec
 from .callers import Level
 from .errors import (
     GENERAL_NOT_FOUND,
-    MALFORMED,
     RESTRICTED,
     UNAUTHENTICATED,
     Busy,
     InvalidValues,
+    Malformed,
     Missing,
     Refusal,
+    TooLarge,
     TooManyRequests,
+    about,
 )
+from .idempotency import BadKey, OtherRequest, StillProcessed
 from .operations import Operation
 from .paging import DEFAULT_RECORDS, MAXIMUM_RECORDS, Listing, NoSuchPage, Page
 from .protocol import CRASH
@@ -62,7 +65,16 @@ def describe(
                 **components,
                 "Error": {
                     "type": "object",
-                    "properties": {"error": {"type": "string"}, "message": {"type": "string"}},
+                    "properties": {
+                        "error": {"type": "string"},
+                        "message": {"type": "string"},
+                        "details": {
+                            "type": "object",
+                            "description": "what to do, a sentence for people under the name of each member, parameter"
+                            " or header that it is about, or else under the noun of the thing; in every 400 and 409",
+                            "additionalProperties": {"type": "string"},
+                        },
+                    },
                     "anyOf": [{"required": ["error"]}, {"required": ["message"]}],
                 },
                 "Message": {
@@ -197,7 +209,7 @@ def _without(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _errors(operation: Operation) -> dict[str, Any]:
     """Each status with an example body; those every operation may answer, and its own."""
-    bodies: dict[int, dict[str, dict[str, str]]] = {
+    bodies: dict[int, dict[str, dict[str, Any]]] = {
         401: {"no key": {"message": UNAUTHENTICATED}},
         403: {"restricted": {"message": RESTRICTED}},
         412: {"upgrade": {"error": "Please upgrade your client to complete this request"}},
@@ -209,31 +221,31 @@ def _errors(operation: Operation) -> dict[str, Any]:
         bodies[404] = {"unknown": {"error": GENERAL_NOT_FOUND}}
     if operation.listing:
         bodies.setdefault(404, {})["no such page"] = NoSuchPage().body()
-        bodies[400] = {"invalid": InvalidValues(["records"]).body()}
+        bodies[400] = {
+            "invalid": InvalidValues(about("records", f"must be a whole number from 1 to {MAXIMUM_RECORDS}")).body()
+        }
     if operation.form:
-        names = [one.name for one in operation.form.fields]
-        required = operation.form.schema().get("required", [])
-        bodies[400] = {"missing": Missing(required[:1]).body()} if required else {}
-        bodies[400] |= {"invalid": InvalidValues(names[:1]).body(), "malformed": _both(MALFORMED)}
-        bodies[413] = {"too large": _both(MALFORMED)}
+        first = operation.form.fields[0]
+        required = [operation.form.by_name[name] for name in operation.form.schema().get("required", [])[:1]]
+        missing = {one.name: f"required: {one.kind.expects}" for one in required}
+        bodies[400] = {"missing": Missing(missing).body()} if missing else {}
+        bodies[400] |= {
+            "invalid": InvalidValues(about(first.name, f"must be {first.kind.expects}")).body(),
+            "malformed": Malformed().body(),
+        }
+        bodies[413] = {"too large": TooLarge(operation.body_limit).body()}
     if operation.method == "POST":
-        bodies.setdefault(400, {})["idempotency key"] = InvalidValues(["Idempotency-Key"]).body()
-        bodies[413] = {"too large": _both(MALFORMED)}
-        bodies.setdefault(409, {})["still running"] = _both(
-            "A request with this idempotency key is still being processed."
-        )
-        bodies[422] = {"other body": _both("This idempotency key was already used for another request.")}
+        bodies.setdefault(400, {})["idempotency key"] = BadKey().body()
+        bodies[413] = {"too large": TooLarge(operation.body_limit).body()}
+        bodies.setdefault(409, {})["still running"] = StillProcessed().body()
+        bodies[422] = {"other body": OtherRequest().body()}
     for error in operation.errors:
         refusal = error if isinstance(error, Refusal) else error()
         bodies.setdefault(refusal.status, {})[refusal.text[:60]] = refusal.body()
     return {str(status): _error(examples) for status, examples in sorted(bodies.items())}
 
 
-def _both(text: str) -> dict[str, str]:
-    return {"error": text, "message": text}
-
-
-def _error(examples: dict[str, dict[str, str]]) -> dict[str, Any]:
+def _error(examples: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return {
         "description": next(iter(next(iter(examples.values())).values())),
         "content": {

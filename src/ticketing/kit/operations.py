@@ -16,7 +16,7 @@ import msgspec
 
 from .callers import Caller
 from .database import Connection, Database
-from .errors import MALFORMED, BodyTooSlow, Invalid, Refusal, TooLarge
+from .errors import BodyTooSlow, Malformed, Refusal, TooLarge
 from .forms import Form
 from .paging import Listing
 
@@ -241,20 +241,20 @@ class Call:
     def body(self) -> bytes:
         """The body as it came. Raises TooLarge over the operation's limit."""
         if self._body is None:
-            raise TooLarge
+            raise TooLarge(self.operation.body_limit)
         return self._body
 
     def json(self) -> dict[str, Any]:
         """The body, a JSON object.
 
-        Raises Invalid when it is malformed or no object, TooLarge over the limit.
+        Raises Malformed when it is none, TooLarge over the limit.
         """
         try:
             value = msgspec.json.decode(self.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise Invalid(MALFORMED) from None
+            raise Malformed from None
         if not isinstance(value, dict):
-            raise Invalid(MALFORMED)
+            raise Malformed
         return value
 
 

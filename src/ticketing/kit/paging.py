@@ -6,13 +6,14 @@ from typing import Any, Generic, TypeVar
 
 from . import ids
 from .database import Connection, Row
-from .errors import Invalid, InvalidValues, NotFound
+from .errors import Invalid, InvalidValues, NotFound, about
 
 T = TypeVar("T")
 
 DEFAULT_RECORDS = 25
 MAXIMUM_RECORDS = 500
 ROWS_AT_A_TIME = 1000
+MOST_EXPLAINED = 10  # unknown filters of one request, one by one
 
 
 class NoSuchPage(NotFound):
@@ -27,15 +28,40 @@ class PageBelowOne(NotFound):
     text = "Please specify a positive integer page number"
 
 
+class UnknownFilters(Invalid):
+    """The list has no filters of these names; the ones it has are told."""
+
+    def __init__(self, unknown: Sequence[str], known: Iterable[str]) -> None:
+        filters = f"no filter of this list: it has {_listed(known)}"
+        super().__init__(
+            f"The collection does not support the following filters: {', '.join(unknown)}.",
+            dict.fromkeys(unknown[:MOST_EXPLAINED], filters),
+        )
+
+
+class UnknownSort(Invalid):
+    """The list has no sort of this name; the ones it has are told."""
+
+    def __init__(self, unknown: str, known: Iterable[str]) -> None:
+        super().__init__(
+            f"The collection cannot be sorted by {unknown}.", about("sort", f"must be one of: {_listed(known)}")
+        )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"
+
+
 @dataclass(frozen=True)
 class Filter:
-    """A condition with `{}` where the value goes, and the parser of its text (None: not allowed).
+    """A condition with `{}` where the value goes, the parser of its text (None: not allowed), and what it expects.
 
     Without `sql` the parser tells the condition itself, one of a few.
     """
 
     sql: str
     parse: Callable[[str], Any]
+    expects: str = "text without the character NUL"
     schema: dict[str, Any] = field(default_factory=lambda: {"type": "string"})
 
 
@@ -148,23 +174,23 @@ class Listing(Generic[T]):
     def _wanted(self, query: Mapping[str, str]) -> "_Wanted":
         self._ensure_supported(query)
         sort = query.get("sort", "")
-        invalid = []
+        invalid: dict[str, str] = {}
         page = _integer(query.get("page", "") or "1")
         records = _integer(query.get("records", "") or str(DEFAULT_RECORDS))
         if page is None:
-            invalid.append("page")
+            invalid["page"] = "must be a whole number"
         if records is None or not 1 <= records <= MAXIMUM_RECORDS:
-            invalid.append("records")
+            invalid["records"] = f"must be a whole number from 1 to {MAXIMUM_RECORDS}"
         direction = query.get("order", "")
         # A list that can be filtered by an order's number, too: no number is a direction.
         if direction not in ("", "asc", "desc") and "order" not in self.filters:
-            invalid.append("order")
+            invalid["order"] = "must be asc or desc"
         conditions = []
         for name, one in self.filters.items():
             if (text := query.get(name, "")) and not (name == "order" and text in ("asc", "desc")):
                 value = None if "\x00" in text else one.parse(text)
                 if value is None:
-                    invalid.append(name)
+                    invalid[name] = f"must be {one.expects}"
                 conditions.append((one, value))
         if invalid or page is None or records is None:
             raise InvalidValues(invalid)
@@ -179,10 +205,10 @@ class Listing(Generic[T]):
     def _ensure_supported(self, query: Mapping[str, str]) -> None:
         unknown = [name for name in query if name not in self.filters and name not in _OWN]
         if unknown:
-            raise Invalid(f"The collection does not support the following filters: {', '.join(unknown)}.")
+            raise UnknownFilters(unknown, self.filters)
         sort = query.get("sort", "")
         if sort and sort not in self.sorts:
-            raise Invalid(f"The collection cannot be sorted by {sort}.")
+            raise UnknownSort(sort, self.sorts)
 
 
 @dataclass(frozen=True)
@@ -222,19 +248,24 @@ def any_case(column: str) -> Filter:
 
 def reference(column: str) -> Filter:
     """A bare id."""
-    return Filter(f"{column} = {{}}", ids.parse, {"type": "string", "pattern": "^[0-9]+$"})
+    return Filter(f"{column} = {{}}", ids.parse, "an id: digits alone", {"type": "string", "pattern": "^[0-9]+$"})
 
 
 def boolean(expression: str) -> Filter:
     """`true` or `false` (1 and 0 too), compared with an expression that is never NULL."""
-    return Filter(f"({expression}) = {{}}", {"true": True, "false": False, "1": True, "0": False}.get, _BOOLEAN)
+    values = {"true": True, "false": False, "1": True, "0": False}
+    return Filter(f"({expression}) = {{}}", values.get, "true or false", _BOOLEAN)
 
 
 def condition_of(conditions: Mapping[str, str]) -> Filter:
     """One of a few texts, each standing for a condition of its own, so that each finds its index."""
-    return Filter("", conditions.get, {"type": "string", "enum": list(conditions)})
+    return Filter("", conditions.get, _one_of(conditions), {"type": "string", "enum": list(conditions)})
 
 
 def one_of(expression: str, names: Mapping[str, str]) -> Filter:
     """One of a few texts, each standing for a value of the expression."""
-    return Filter(f"{expression} = {{}}", names.get, {"type": "string", "enum": list(names)})
+    return Filter(f"{expression} = {{}}", names.get, _one_of(names), {"type": "string", "enum": list(names)})
+
+
+def _one_of(names: Iterable[str]) -> str:
+    return f"one of {', '.join(names)}"

@@ -1,24 +1,29 @@
 """What can go wrong with orders."""
 
-from ticketing.kit.errors import Conflict, Forbidden, Invalid
+from ticketing.kit.errors import Conflict, Forbidden, Invalid, about
 
 
 class NotPlaced(Invalid):
     """Not enough left, not on sale, or the event is not listed; nothing is held."""
 
     text = "An order for the requested tickets could not be placed at this time. Please try again."
+    details = about(
+        "items", "not enough places are left, or they are not on sale now; look at the sections of the event"
+    )
 
 
 class NothingToPrint(Conflict):
     """None of its tickets is both the customer's still and good for a gate."""
 
     text = "This order has no tickets that could be printed."
+    details = about("order", "none of its tickets is both in the customer's wallet and good for a gate")
 
 
 class LimitReached(Conflict):
     """One customer may not have so many tickets or open orders."""
 
     text = "You have reached the limit of tickets or open orders."
+    details = about("order", "pay for or cancel open orders first, or order fewer tickets")
 
 
 class NotForThisAccount(Forbidden):
@@ -39,10 +44,14 @@ class NotCancellable(Conflict):
 
     def __init__(self, status: str = "Cancelled") -> None:
         article = "An" if status[0] in "AEIOU" else "A"
-        super().__init__(f"{article} {status.lower()} order cannot be cancelled.")
+        super().__init__(
+            f"{article} {status.lower()} order cannot be cancelled.",
+            about("order", f"it is {status}; only one that waits for payment can be cancelled"),
+        )
 
 
 class BeingPaid(Conflict):
     """An attempt to pay is open: the money may be taken already."""
 
     text = "An order cannot be cancelled while its payment is being processed."
+    details = about("order", "wait for the answer of its payment")

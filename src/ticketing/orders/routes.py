@@ -5,7 +5,7 @@ from typing import Any
 from ticketing.accounts.errors import AccountNotFound, NotYourAccount
 from ticketing.accounts.queries import account_for, find_account
 from ticketing.kit.database import Connection
-from ticketing.kit.errors import InvalidValues, Refusal
+from ticketing.kit.errors import InvalidValues, Refusal, about
 from ticketing.kit.forms import BadValue
 from ticketing.kit.operations import Call, Operations, Reply, created, done, private_file
 from ticketing.kit.paging import Page
@@ -77,16 +77,17 @@ def _lines(call: Call, body: dict[str, Any]) -> tuple[tuple[int, int, int], ...]
     ORDER.require(body)
     try:
         lines: tuple[tuple[int, int, int], ...] = ORDER.by_name["items"].kind.parse(body["items"])
-    except BadValue:
-        raise InvalidValues(["items"]) from None
-    if sum(quantity for _, _, quantity in lines) > call.the(Settings).tickets_per_order:
-        raise InvalidValues(["items"])
+    except BadValue as bad:
+        raise InvalidValues(about("items", bad.sentence)) from None
+    most = call.the(Settings).tickets_per_order
+    if sum(quantity for _, _, quantity in lines) > most:
+        raise InvalidValues(about("items", f"at most {most} tickets in one order"))
     return lines
 
 
 def _refusal(reason: Reason) -> Refusal:
     if reason is Reason.UNKNOWN_SECTION:
-        return InvalidValues(["items"])
+        return InvalidValues(about("items", "names a section that does not exist"))
     return LimitReached() if reason is Reason.LIMIT else NotPlaced()
 
 

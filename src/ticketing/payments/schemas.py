@@ -1,15 +1,16 @@
 """Payments and refunds on the wire."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
-from ticketing.accounts.rules import is_email, is_phone
-from ticketing.countries.names import is_country
+from ticketing.accounts.rules import AN_ADDRESS, is_email
+from ticketing.countries.names import A_COUNTRY, is_country
 from ticketing.kit.database import Connection
 from ticketing.kit.errors import InvalidValues
-from ticketing.kit.forms import BadValue, Body, Field, Form, Kind, checked, text
+from ticketing.kit.forms import BadValue, Body, Field, Form, Kind, checked, digits, text
 
 from . import rules
 from .providers import Action, Card, Payer, Token
@@ -37,44 +38,60 @@ class Refund(msgspec.Struct, omit_defaults=True):
 
 
 def _card_number() -> Kind:
-    def parse(value: Any) -> str:
-        digits = value.replace(" ", "").replace("-", "") if isinstance(value, str) and len(value) < 40 else ""
-        if not re.fullmatch(r"[0-9]{12,19}", digits):
-            raise BadValue
-        return digits
+    """12 to 19 digits; text may have spaces and hyphens between them."""
+    plain = digits(12, 19, example="4111111111111111")
 
-    return Kind(parse, {"type": "string", "pattern": "^[0-9 -]{12,39}$"}, "4111111111111111")
+    def parse(value: Any) -> str:
+        grouped = isinstance(value, str) and len(value) < 40
+        return str(plain.parse(value.replace(" ", "").replace("-", "") if grouped else value))
+
+    return replace(plain, parse=parse, schema={**plain.schema, "pattern": "^[0-9 -]{12,39}$"})
+
+
+def _phone() -> Kind:
+    """Any text of 1 to 40 characters; nobody is called, it goes to the bank as it is. Digits may come as a number."""
+    written = text(40, example="+1 268 460 1234")
+
+    def parse(value: Any) -> str:
+        is_number = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+        return str(written.parse(str(value) if is_number else value))
+
+    return replace(written, parse=parse, schema={**written.schema, "type": ["string", "integer"], "minimum": 0})
 
 
 def _expiry() -> Kind:
+    expects = "month and year as MM/YY, such as 12/34"
+
     def parse(value: Any) -> tuple[int, int]:
         match = re.fullmatch(r"(0[1-9]|1[0-2])/([0-9]{2})", value) if isinstance(value, str) else None
         if match is None:
-            raise BadValue
+            raise BadValue(f"must be {expects}")
         return int(match[1]), 2000 + int(match[2])
 
-    return Kind(parse, {"type": "string", "pattern": "^(0[1-9]|1[0-2])/[0-9]{2}$"}, "12/34")
+    return Kind(parse, expects, {"type": "string", "pattern": "^(0[1-9]|1[0-2])/[0-9]{2}$"}, "12/34")
 
 
-async def _find_valid(db: Connection, month_and_year: tuple[int, int]) -> tuple[int, int] | None:
-    now = await db.fetchval("SELECT clock()")
-    return None if rules.has_expired(*month_and_year, now) else month_and_year
+async def _find_valid(db: Connection, month_and_year: tuple[int, int]) -> tuple[int, int]:
+    """The month again. Raises BadValue when it is over."""
+    if rules.has_expired(*month_and_year, await db.fetchval("SELECT clock()")):
+        raise BadValue("the card has expired")
+    return month_and_year
 
 
 _CARD = [
     Field("number", _card_number()),
-    Field("cvv", text(4, pattern="[0-9]{3,4}", example="123")),
+    Field("cvv", digits(3, 4, fill=3, example="123")),
     Field("expiryDate", _expiry(), find=_find_valid, description="MM/YY"),
 ]
 _TOKEN = Field("token", text(200), description="the payment provider's name for the card")
 _PAYER = [
     Field("name", text(example="Marvin Hunte")),
-    Field("email", checked(is_email, {"format": "email"}, maximum=254, example="marvin@example.com")),
-    Field("phone", checked(is_phone, {"maxLength": 50}, example="+1 268 460 1234")),
+    Field("email", checked(is_email, AN_ADDRESS, {"format": "email"}, maximum=254, example="marvin@example.com")),
+    Field("phone", _phone()),
     Field("address1", text(example="1 High Street")),
     Field("city", text(example="Saint John's")),
     Field("district", text(example="Saint John")),
-    Field("country", checked(is_country, {"description": "see /countries"}, example="Antigua and Barbuda")),
+    Field("country", checked(is_country, A_COUNTRY, {"description": "see /countries"}, example="Antigua and Barbuda")),
     Field("address2", text(), required=False),
 ]
 
@@ -108,7 +125,9 @@ async def read_payment(db: Connection, body: Body, *, takes_cards: bool) -> tupl
         return Token(values["token"]), _payer(values)
     if not takes_cards:
         PAYMENT.require({**dict.fromkeys(CARD_MEMBERS, "x"), **_payer_members(body)})
-        raise InvalidValues(field.name for field in _CARD if field.is_supplied(body))
+        raise InvalidValues(
+            {field.name: "no card is taken here: send `token`" for field in _CARD if field.is_supplied(body)}
+        )
     values = await PAYMENT.read(body, db)
     month, year = values["expiryDate"]
     return Card(values["number"], values["cvv"], month, year), _payer(values)

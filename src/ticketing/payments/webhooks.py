@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Route
 from ticketing.kit import history
 from ticketing.kit.database import Connection, Database
 from ticketing.kit.database_errors import TROUBLE
-from ticketing.kit.errors import BodyTooSlow, Busy, Invalid, Refusal, TooLarge
+from ticketing.kit.errors import BodyTooSlow, Busy, Invalid, Malformed, Refusal, TooLarge, about
 from ticketing.kit.operations import BODY_SECONDS, Services
 from ticketing.settings import Settings
 
@@ -60,6 +60,7 @@ class WrongSignature(Invalid):
     """Not Stripe, or not with our secret, or too long ago."""
 
     text = "The signature is missing, wrong or too old."
+    details = about("Stripe-Signature", "must be made with the secret of this endpoint, within the last minutes")
 
 
 def routes(services: Services) -> list[BaseRoute]:
@@ -80,7 +81,7 @@ def routes(services: Services) -> list[BaseRoute]:
             raise WrongSignature from None
         except ValueError:
             log.error("stripe.not_understood", bytes=len(body))
-            raise Invalid from None
+            raise Malformed from None
         if event.type in ABOUT_PAYMENTS:
             await webhook.work_off(event, webhook.ask_about_payment)
         elif event.type in ABOUT_REFUNDS:
@@ -112,7 +113,7 @@ async def _read_body(request: Request) -> bytes:
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > BODY_LIMIT:
-                    raise TooLarge
+                    raise TooLarge(BODY_LIMIT)
     except TimeoutError:
         raise BodyTooSlow from None
     return bytes(body)

@@ -3,13 +3,14 @@
 from typing import Any
 
 from ticketing.kit.database import Connection
-from ticketing.kit.errors import Conflict, NotFound, Taken
+from ticketing.kit.errors import Conflict, NotFound, Taken, about
 
 
 class RegionHasVenues(Conflict):
     """A region is removed only when no venue lies in it."""
 
     text = "A region cannot be deleted if it has venues attached"
+    details = about("region", "remove its venues first")
 
 
 async def ensure_name_free(db: Connection, name: str | None, *, but: int | None = None) -> None:
@@ -19,7 +20,7 @@ async def ensure_name_free(db: Connection, name: str | None, *, but: int | None 
         name,
         but,
     ):
-        raise Taken("region", ["name"])
+        raise Taken("region", {"name": name})
 
 
 async def add_region(db: Connection, region_id: int, values: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from .schemas import REGION, Region
 
 operations = Operations("Region Management")
 
-_TAKEN = Taken("region", ["name"])
+_TAKEN = Taken("region", {"name": "Saint John's"})
 
 
 @operations("GET /regions", answers=Page[Region], listing=queries.REGIONS)

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from ticketing.countries.names import is_country
+from ticketing.countries.names import A_COUNTRY, is_country
 from ticketing.kit.forms import Field, Form, checked, text
 
 
@@ -20,7 +20,9 @@ class Region(msgspec.Struct, rename="camel"):
 REGION = Form(
     [
         Field("name", text(example="Saint John's")),
-        Field("country", checked(is_country, {"description": "see /countries"}, example="Antigua and Barbuda")),
+        Field(
+            "country", checked(is_country, A_COUNTRY, {"description": "see /countries"}, example="Antigua and Barbuda")
+        ),
         Field("district", text(), required=False),
         Field("city", text(), required=False),
     ]

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from ticketing.kit.errors import InvalidValues
+from ticketing.kit.errors import InvalidValues, about
 from ticketing.kit.operations import Call
 
 
@@ -32,7 +32,7 @@ def wanted_format(call: Call) -> Format:
         try:
             return Format(text)
         except ValueError:
-            raise InvalidValues(["format"]) from None
+            raise InvalidValues(about("format", f"must be one of {', '.join(Format)}")) from None
     return liked_best(call.header("accept"))
 
 

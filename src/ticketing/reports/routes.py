@@ -7,9 +7,9 @@ from ticketing.hosts.errors import HostNotFound, NotHostAdministrator
 from ticketing.hosts.queries import host_for
 from ticketing.kit import ids
 from ticketing.kit.database import Connection
-from ticketing.kit.errors import Invalid, InvalidValues, Restricted
+from ticketing.kit.errors import InvalidValues, Restricted, about
 from ticketing.kit.operations import Call, Operations, Reply
-from ticketing.kit.paging import Page
+from ticketing.kit.paging import Page, UnknownFilters
 from ticketing.settings import Settings
 
 from . import queries
@@ -18,7 +18,7 @@ from .formats import FILE_TYPES, FORMAT, Format, wanted_format
 from .queries import Period, Reported
 from .rules import Group
 from .schemas import EventStatistics, Figures, HostStatistics, Sales, SalesRow, Transaction
-from .transactions import DAY, TRANSACTIONS, Asked, asked_for, build_transaction, ensure_in_order, parse_day
+from .transactions import A_DAY, DAY, TRANSACTIONS, Asked, asked_for, build_transaction, ensure_in_order, parse_day
 
 operations = Operations("Event Reporting")
 
@@ -52,7 +52,7 @@ _SALES_COLUMNS = SalesRow.__struct_fields__
 @operations(
     "GET /events/{event}/sales",
     answers=Sales,
-    errors=[NotHostAdministrator, Invalid],
+    errors=[NotHostAdministrator, InvalidValues(about("from", f"must be {A_DAY}"))],
     filters={
         "from": DAY,
         "to": DAY,
@@ -95,20 +95,21 @@ async def report_event_sales(call: Call) -> Reply:
 
 
 async def _read_criteria(db: Connection, call: Call, event: Reported) -> tuple[Group, Period, int | None]:
-    """What the query asks for. Raises Invalid, InvalidValues."""
+    """What the query asks for. Raises UnknownFilters, InvalidValues."""
     known = call.operation.filters
     if unknown := [name for name in call.query if name not in known]:
-        raise Invalid(f"The collection does not support the following filters: {', '.join(unknown)}.")
+        raise UnknownFilters(unknown, known)
     asked = {name: text for name, text in call.query.items() if text}
     period = Period(parse_day(asked.get("from", "")), parse_day(asked.get("to", "")))
     section = ids.parse(asked.get("section", ""))
-    invalid = [name for name, day in (("from", period.since), ("to", period.until)) if name in asked and not day]
+    days = (("from", period.since), ("to", period.until))
+    invalid = {name: f"must be {A_DAY}" for name, day in days if name in asked and not day}
     if period.since and period.until and period.until < period.since:
-        invalid.append("to")
+        invalid["to"] = "lies before `from`"
     if "section" in asked and (section is None or not await queries.has_section(db, event, section)):
-        invalid.append("section")
+        invalid["section"] = "must be the id of a section of this event"
     if asked.get("group", Group.SECTION) not in list(Group):
-        invalid.append("group")
+        invalid["group"] = f"must be one of {', '.join(Group)}"
     if invalid:
         raise InvalidValues(invalid)
     return Group(asked.get("group", Group.SECTION)), period, section

@@ -9,7 +9,7 @@ from ticketing.hosts.queries import ensure_administers
 from ticketing.kit import clock, ids
 from ticketing.kit.callers import Caller
 from ticketing.kit.database import Connection, Row
-from ticketing.kit.errors import InvalidValues, Restricted
+from ticketing.kit.errors import InvalidValues, Restricted, about
 from ticketing.kit.money import to_amount
 from ticketing.kit.paging import Always, Filter, Listing, condition_of, one_of
 
@@ -72,20 +72,27 @@ def parse_day(text: str) -> date | None:
     return date.fromisoformat(text) if clock.is_date(text) else None
 
 
+A_DAY = "a day, such as 2034-06-07"
 DAY = {"type": "string", "format": "date"}
-_PARTY = Filter("", lambda text: None if ids.parse(text) is None else "true", {"type": "string", "pattern": "^[0-9]+$"})
+_PARTY = Filter(
+    "",
+    lambda text: None if ids.parse(text) is None else "true",
+    "an id: digits alone",
+    {"type": "string", "pattern": "^[0-9]+$"},
+)
 
 
 def _filters(order_id: str, opened_at: str, kind: Filter, status: Filter) -> dict[str, Filter]:
     """The same for the whole and for a part; whose part, the source knows."""
     return {
-        "from": Filter(f"{opened_at} >= {{}}::date::timestamp AT TIME ZONE 'UTC'", parse_day, DAY),
-        "to": Filter(f"{opened_at} < ({{}}::date + 1)::timestamp AT TIME ZONE 'UTC'", parse_day, DAY),
+        "from": Filter(f"{opened_at} >= {{}}::date::timestamp AT TIME ZONE 'UTC'", parse_day, A_DAY, DAY),
+        "to": Filter(f"{opened_at} < ({{}}::date + 1)::timestamp AT TIME ZONE 'UTC'", parse_day, A_DAY, DAY),
         "type": kind,
         "status": status,
         "order": Filter(
             f"{order_id} = (SELECT id FROM orders WHERE number = {{}})",
             str.upper,
+            "an order's number, or asc or desc",
             {"type": "string", "description": "an order's number (or `asc`, `desc`: the direction)"},
         ),
         "customer": Filter(
@@ -185,4 +192,4 @@ def ensure_in_order(query: Mapping[str, str]) -> None:
     """Raise InvalidValues when `to` lies before `from`."""
     since, until = parse_day(query.get("from", "")), parse_day(query.get("to", ""))
     if since and until and until < since:
-        raise InvalidValues(["to"])
+        raise InvalidValues(about("to", "lies before `from`"))

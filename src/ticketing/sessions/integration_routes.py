@@ -23,7 +23,7 @@ async def list_integrations(call: Call) -> Reply:
     answers=Integration,
     status=201,
     form=INTEGRATION,
-    errors=[Taken("integration", ["name"])],
+    errors=[Taken("integration", {"name": "Ticket shop"})],
     carries_key=True,
 )
 async def create_integration(call: Call) -> Reply:

@@ -23,7 +23,7 @@ async def ensure_name_free(db: Connection, name: str | None) -> None:
     if name is not None and await db.fetchval(
         "SELECT true FROM integrations WHERE lower(name) = lower($1) AND revoked_at IS NULL", name
     ):
-        raise Taken("integration", ["name"])
+        raise Taken("integration", {"name": name})
 
 
 async def create_integration(

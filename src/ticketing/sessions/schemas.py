@@ -48,7 +48,13 @@ CREDENTIALS = Form(
         # No rule of today's is checked: a password is right or wrong.
         Field(
             "password",
-            checked(lambda _text: True, {"format": "password"}, maximum=1000, example="correct horse battery"),
+            checked(
+                lambda _text: True,
+                "the password of the account",
+                {"format": "password"},
+                maximum=1000,
+                example="correct horse battery",
+            ),
         ),
     ]
 )

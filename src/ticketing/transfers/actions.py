@@ -11,7 +11,7 @@ from ticketing.accounts.errors import AccountNotFound
 from ticketing.accounts.locks import lock_accounts
 from ticketing.accounts.open_transfers import end_transfers
 from ticketing.kit.database import Connection, Row
-from ticketing.kit.errors import InvalidValues
+from ticketing.kit.errors import InvalidValues, about
 from ticketing.kit.letters import Letter, post
 from ticketing.tickets.rules import new_serial
 
@@ -104,7 +104,7 @@ async def _take_tickets(db: Connection, sending: Sending) -> list[int]:
         if len(chosen) < total:
             raise NotEnoughTickets
         if total > MOST_TICKETS:
-            raise InvalidValues(["tickets"])
+            raise InvalidValues(about("tickets", f"at most {MOST_TICKETS} tickets in one transfer"))
         attempt = db.transaction()
         await attempt.start()
         if len(await db.fetch(_LOCK_CHOSEN, chosen, sending.sender)) == total:
@@ -116,7 +116,7 @@ async def _take_tickets(db: Connection, sending: Sending) -> list[int]:
 async def _ensure_known(db: Connection, lines: Sequence[tuple[int, int, int]]) -> None:
     known = await db.fetchval(_COUNT_KNOWN, [line[0] for line in lines], [line[1] for line in lines])
     if known < len(lines):
-        raise InvalidValues(["tickets"])
+        raise InvalidValues(about("tickets", "names a section that does not exist"))
 
 
 _LOCK_TICKETS = "SELECT FROM tickets WHERE transfer_id = $1 ORDER BY id FOR UPDATE"

@@ -1,6 +1,6 @@
 """What can go wrong with transfers."""
 
-from ticketing.kit.errors import Conflict, Forbidden, Invalid
+from ticketing.kit.errors import Conflict, Forbidden, Invalid, about
 
 
 class NotForThisSender(Forbidden):
@@ -14,12 +14,14 @@ class NotEnoughTickets(Invalid):
 
     # "itckets" and the missing full stop are the contract's
     text = "The sender does not hold sufficient itckets in their wallet to complete this transfer"
+    details = about("tickets", "more than the sender has with the status Issued")
 
 
 class ToThemselves(Conflict):
     """Sender and recipient are one account."""
 
     text = "The sender cannot transfer tickets to themselves."
+    details = about("recipient", "name another account")
 
 
 class NotYourTransfer(Forbidden):
@@ -32,7 +34,10 @@ class NotCancellable(Conflict):
     """Only a transfer that waits for its recipient can be cancelled."""
 
     def __init__(self, status: str = "Cancelled") -> None:
-        super().__init__(f"A {status.lower()} transfer cannot be cancelled.")
+        super().__init__(
+            f"A {status.lower()} transfer cannot be cancelled.",
+            about("transfer", f"it is {status}; only one that waits for its recipient can be cancelled"),
+        )
 
 
 class NotTheRecipient(Forbidden):
@@ -45,3 +50,4 @@ class NotClaimable(Conflict):
     """It was claimed or cancelled already."""
 
     text = "This transfer can no longer be claimed."
+    details = about("transfer", "it was claimed or cancelled already")

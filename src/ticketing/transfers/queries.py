@@ -57,6 +57,7 @@ OF_ACCOUNT = "transfer.sender_id = $1 OR transfer.recipient_id = $1"
 _ROLE = Filter(
     "({}::text = 'sender' AND transfer.sender_id = $1 OR {}::text = 'recipient' AND transfer.recipient_id = $1)",
     lambda text: text if text in ("sender", "recipient") else None,
+    "sender or recipient",
     {"type": "string", "enum": ["sender", "recipient"]},
 )
 

@@ -3,7 +3,7 @@
 from ticketing.accounts.errors import AccountNotFound, NotYourAccount
 from ticketing.accounts.queries import account_for, get_short_account
 from ticketing.kit import clock, history
-from ticketing.kit.errors import Missing
+from ticketing.kit.errors import Missing, about
 from ticketing.kit.operations import Call, Operations, Reply, created, done
 from ticketing.kit.paging import Page
 
@@ -120,5 +120,5 @@ async def view_transfer_history(call: Call) -> Reply:
     async with call.reading() as db:
         account = await account_for(db, call.caller, call.path["number"], support_may=True)
         if not call.query.get("role"):
-            raise Missing(["role"])
+            raise Missing(about("role", "required: sender or recipient"))
         return Reply(await queries.TRANSFERS.page(db, call.query, where=queries.OF_ACCOUNT, values=[account]))

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ticketing.kit.database import Connection
-from ticketing.kit.errors import Conflict, InvalidValues, NotFound, Taken
+from ticketing.kit.errors import Conflict, InvalidValues, NotFound, Taken, about
 
 from .timezones import timezone_at
 
@@ -12,6 +12,7 @@ class VenueInUse(Conflict):
     """Events take place, or took place, at the venue."""
 
     text = "A venue cannot be deleted if it is staging an event"
+    details = about("venue", "move its events to another venue first; past ones count too")
 
 
 async def ensure_name_free(db: Connection, name: str | None, *, but: int | None = None) -> None:
@@ -21,7 +22,7 @@ async def ensure_name_free(db: Connection, name: str | None, *, but: int | None 
         name,
         but,
     ):
-        raise Taken("venue", ["name"])
+        raise Taken("venue", {"name": name})
 
 
 async def create_venue(db: Connection, venue_id: int, values: dict[str, Any]) -> None:
@@ -79,7 +80,11 @@ async def _timezone(db: Connection, values: dict[str, Any]) -> str:
     """
     timezone = await timezone_at(values["latitude"], values["longitude"])
     if not await db.fetchval("SELECT true FROM pg_timezone_names WHERE name = $1", timezone):
-        raise InvalidValues(["longitude", "latitude"])
+        raise InvalidValues(
+            dict.fromkeys(
+                ("longitude", "latitude"), f"lie in the time zone {timezone}, which the database does not know"
+            )
+        )
     return timezone
 
 

@@ -11,7 +11,7 @@ from .schemas import VENUE, Venue
 
 operations = Operations("Venue Management")
 
-_TAKEN = Taken("venue", ["name"])
+_TAKEN = Taken("venue", {"name": "Sir Vivian Richards Stadium"})
 
 
 @operations("GET /venues", answers=Page[Venue], listing=queries.VENUES)
