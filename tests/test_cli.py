@@ -146,9 +146,9 @@ async def test_the_demo_is_worth_looking_at_and_stays(dsn: str, postgres: str) -
 
 
 async def test_the_readme_leads_from_nothing_to_inside(postgres: str) -> None:
-    walk = re.search(r"<!-- first sale -->\n```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert walk is not None
-    assert len(re.findall(r"\bcurl\b", walk[1])) == 6
+    walk = example("README.md", "first sale")
+    assert len(re.findall(r"\bcurl\b", walk)) == 6
+    paying = example("docs/payments.md", "paid order")
 
     async with (
         scratch_database(postgres) as empty,
@@ -157,12 +157,16 @@ async def test_the_readme_leads_from_nothing_to_inside(postgres: str) -> None:
         url = await ready(server)
         for printed in (demo.PASSWORD, demo.PUBLIC_KEY, demo.GATE_CODE, f"{url}/dev/mail"):
             await server.until_said(printed)
-        script = walk[1].replace("http://localhost:8000", url)
+        script = walk.replace("http://localhost:8000", url)
         for _ in range(2):  # it may be read twice
             order, admitted = await run_script(script)
             assert order["status"] == "Fulfilled"
             [admission] = admitted
             assert (admission["redeemer"], admission["patron"]["username"]) == ("Kofi", demo.CUSTOMER)
+
+            paid, order = await run_script(paying.replace("http://localhost:8000", url))
+            assert (paid["status"], paid["amount"]) == ("Authorised", order["total"])
+            assert order["status"] == "Fulfilled"
 
         # A front end on this machine may call, one elsewhere may not.
         async with httpx.AsyncClient() as client:
@@ -173,6 +177,13 @@ async def test_the_readme_leads_from_nothing_to_inside(postgres: str) -> None:
                     await asyncio.sleep(0.2)
         assert here.headers["access-control-allow-origin"] == "http://localhost:5173"
         assert "access-control-allow-origin" not in there.headers
+
+
+def example(page: str, name: str) -> str:
+    """The script of this name in a page of the documentation."""
+    found = re.search(rf"<!-- {name} -->\n```sh\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    assert found is not None, (page, name)
+    return found[1]
 
 
 async def run_script(script: str) -> list[Any]:

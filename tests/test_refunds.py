@@ -188,6 +188,63 @@ async def test_a_cancelled_event_gives_everything_back_over_orders_of_all_kinds(
     assert await repaid(db, spanning) == [("succeeded", 2099), ("succeeded", 5099)]
 
 
+async def test_sales_count_money_as_given_back_once_it_is(
+    alice: Client, bob: Client, administrator: Client, services: Services, db: asyncpg.Connection
+) -> None:
+    """While a refund is Pending, or was Declined, the tickets are gone already and the money is still here."""
+    event, section = await make_stage(alice, administrator, price=50)
+    slow, refused = [await place(bob, event, section, 2) for _ in range(2)]
+    assert (await bob.post(slow["payments"], card(REFUND_TIMEOUT)))["status"] == "Authorised"
+    assert (await bob.post(refused["payments"], card(REFUND_FAILS)))["status"] == "Authorised"
+
+    async def shown() -> tuple[Any, ...]:
+        totals = (await alice.get(f"{event['self']}/sales"))["totals"]
+        statistics = [(await alice.get(f"{of['self']}/statistics"))["revenue"] for of in (event, event["host"])]
+        assert statistics == [totals["net"]] * 2
+        return totals["orders"], totals["tickets"], totals["gross"], totals["refunded"], totals["fees"]
+
+    assert await shown() == (2, 4, 200.0, 0.0, 3.96)
+    assert (await alice.post(f"{event['self']}/cancellations", reason="Rain")).status == 200
+    assert await shown() == (2, 4, 200.0, 0.0, 3.96)  # the tickets go with the next turn of the worker
+    await settle_all(services)
+    assert [(await bob.get(order["refunds"]))["entries"][0]["status"] for order in (slow, refused)] == [
+        *("Pending", "Declined")
+    ]
+    assert await shown() == (0, 0, 200.0, 0.0, 3.96)
+    async with clock_moved(db, 60):
+        await settle_all(services)
+    assert await shown() == (0, 0, 200.0, 100.0, 1.98)
+    async with clock_moved(db, 3700):
+        await settle_all(services)
+    assert await shown() == (0, 0, 200.0, 200.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"items": {"/events/1/sections/2": 1}},
+        {"tickets": ["DAWIER-BACK75580348"]},
+        {"amount": 10},
+        {"amount": 0},
+        {"items": 1, "tickets": True, "amount": "10.00"},
+    ],
+    ids=str,
+)
+async def test_a_part_is_never_taken_for_the_whole(
+    part: dict[str, Any], alice: Client, bob: Client, administrator: Client
+) -> None:
+    event, section = await make_stage(alice, administrator)
+    order = await pay(bob, await place(bob, event, section, 2))
+    answer = await administrator.post(order["refunds"], reason="Ill", **part)
+    named = ", ".join(part)
+    assert refused(answer) == (400, f"The following arguments have invalid values: {named}.")
+    assert list(answer["details"]) == list(part)
+    assert (await bob.get(order["self"]))["status"] == "Fulfilled"
+    # What is empty is left out, and what is unknown is ignored.
+    empty = {"items": {}, "tickets": [], "amount": None, "percentage": 50}
+    assert (await administrator.post(order["refunds"], reason="Ill", **empty))["status"] == "Authorised"
+
+
 async def test_an_event_is_given_back_in_batches(
     alice: Client, bob: Client, administrator: Client, services: Services, db: asyncpg.Connection, monkeypatch: Any
 ) -> None:

@@ -165,7 +165,7 @@ async def test_days_weeks_and_months_have_names(
 
 
 async def test_a_section_has_its_row_also_without_sales_and_after_its_removal(
-    alice: Client, bob: Client, administrator: Client
+    alice: Client, bob: Client, administrator: Client, services: Services
 ) -> None:
     event, gone = await make_stage(alice, administrator, price=50)
     empty = await make_section(alice, event)
@@ -173,6 +173,8 @@ async def test_a_section_has_its_row_also_without_sales_and_after_its_removal(
     await pay(bob, await place(bob, event, gone, 2))
     for section in (gone, unsold):
         assert (await administrator.delete(section_uri(event, section))).status == 200
+    await owing.refund_owed(services)
+    await reconciling.finish_refunds(services)
     report = (await alice.get(f"{event['self']}/sales")).body
     assert [(row["key"], row["gross"], row["refunded"], row["net"], row["fees"]) for row in report["rows"]] == [
         (id_of(gone), 100.0, 100.0, 0.0, 0.0),

@@ -111,7 +111,23 @@ class _PaymentForm(Form):
 PAYMENT = _PaymentForm([*_CARD, *_PAYER])
 _BY_TOKEN = Form([_TOKEN, *_PAYER])
 
-REFUND = Form([Field("reason", text(1000, example="The customer fell ill."))])
+
+def _no_parts() -> Kind:
+    """Nothing yet: whoever names a part of an order must not find that all of it was given back."""
+    expects = "left out: an order is given back as a whole"
+
+    def parse(_value: Any) -> None:
+        raise BadValue(f"must be {expects}")
+
+    return Kind(parse, expects, {"type": "null"}, empties=(None, "", [], {}))
+
+
+REFUND = Form(
+    [
+        Field("reason", text(1000, example="The customer fell ill.")),
+        *(Field(name, _no_parts(), required=False) for name in ("items", "tickets", "amount")),
+    ]
+)
 
 
 async def read_payment(db: Connection, body: Body, *, takes_cards: bool) -> tuple[Card | Token, Payer]:
