@@ -16,6 +16,7 @@ from ticketing.kit.database import Database
 from ticketing.kit.errors import TooManyRequests
 from ticketing.kit.operations import Services
 from ticketing.kit.vault import Vault
+from ticketing.sessions.jobs import forget_failures
 from ticketing.settings import Settings
 
 
@@ -116,7 +117,7 @@ async def test_the_window_closes(services: Services, db: asyncpg.Connection) -> 
     await db.execute("UPDATE failures SET until = clock()")
     assert await tries(knock, 10, 5) == 3
     await db.execute("UPDATE failures SET until = clock()")
-    await failures.tidy(db)
+    await forget_failures.run(services)
     assert await db.fetchval("SELECT count(*) FROM failures") == 0
 
 

@@ -9,8 +9,11 @@ import pytest
 from conftest import Answer, Client, MakePerson, clock_moved
 from mailed import another, letters, mailed_code
 from test_accounts import NOT_LOCATED, invalid, missing
-from ticketing.accounts import codes
+from ticketing.accounts.jobs import forget_codes
 from ticketing.accounts.rules import Tried, Verdict, judge
+from ticketing.kit.database import Database
+from ticketing.kit.operations import Services
+from ticketing.settings import Settings
 
 WRONG = "The provided account verification code is incorrect."
 CLOSED = "The verification has already been completed or has expired."
@@ -216,14 +219,19 @@ async def test_the_database_tells_no_code(public: Client, make_person: MakePerso
         assert code.encode().hex() not in rows
 
 
-async def test_old_requests_are_forgotten(public: Client, make_person: MakePerson, db: asyncpg.Connection) -> None:
+async def test_old_requests_are_forgotten(
+    public: Client, make_person: MakePerson, db: asyncpg.Connection, settings: Settings
+) -> None:
     marvin = await make_person("marvin")
     old = await requested(public, marvin)
     await try_code(public, old, "000000")
     await db.execute("UPDATE codes SET requested_at = clock() - interval '31 days'")
     kept = await requested(public, marvin)
     await db.execute("UPDATE wrong_codes SET day = day - 1")
-    await codes.tidy(db)
+    own = Database(settings.database_url, pool_size=1)
+    await own.open()
+    await forget_codes.run(Services(own, settings))
+    await own.close()
     assert (await try_code(public, old, "000000")).status == 404
     assert (await try_code(public, kept, "000000")).status == 400
     assert await db.fetchval("SELECT count FROM wrong_codes WHERE account_id = $1", marvin.id) == 1

@@ -15,7 +15,10 @@ from .kit.money import parse_bands
 
 PREFIX = "TICKETING_"
 LARGEST = 2_000_000_000
-MAY_BE_ZERO = ("tickets_per_customer", "session_idle_minutes", "session_minutes", "metrics_port")
+MAY_BE_ZERO = (
+    *("tickets_per_customer", "session_idle_minutes", "session_minutes", "metrics_port"),
+    *("keep_sessions_days", "keep_letters_days", "keep_refused_scans_days", "keep_history_days"),
+)
 PAYMENT_PROVIDERS = ("sandbox", "stripe")
 LONGEST_PAYMENT_SECONDS = 7
 
@@ -106,6 +109,10 @@ class Settings:
     dev_pages: str = _knob(
         "off", "`on`: browsers on this machine see the mail of `folder` at `/dev/mail`; never for real"
     )
+    keep_sessions_days: int = _knob(365, "how long a session stays in its owner's list after its end; 0: for ever")
+    keep_letters_days: int = _knob(90, "how long it is kept which letters were sent to whom; 0: for ever")
+    keep_refused_scans_days: int = _knob(180, "how long refused scans are kept; 0: for ever")
+    keep_history_days: int = _knob(1095, "how long it is kept who did what to which thing (3 years); 0: for ever")
     pool_size: int = _knob(12, "database connections per worker")
     metrics_port: int = _knob(0, "port on which Prometheus finds `/metrics`; 0: nothing is counted")
     metrics_host: str = _knob("127.0.0.1", "address of that port; whoever reaches it may read it")

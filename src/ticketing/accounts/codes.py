@@ -23,7 +23,6 @@ from .rules import Tried, Verdict, judge
 
 FIRST, LAST = 100_000, 999_999  # none begins with a zero: sent as a number it is the same
 KEPT_DAYS = 30
-TIDY_BATCH = 5000
 
 
 class Purpose(StrEnum):
@@ -155,15 +154,14 @@ async def close_requests(db: Connection, account_id: int, *purposes: Purpose) ->
     )
 
 
-async def tidy(db: Connection) -> None:
-    """Drop the requests and counts of long ago; for a job."""
-    await db.execute(
-        "DELETE FROM codes WHERE id IN (SELECT id FROM codes WHERE requested_at < clock() - make_interval(days => $1)"
-        " ORDER BY requested_at LIMIT $2)",
-        KEPT_DAYS,
-        TIDY_BATCH,
-    )
-    await db.execute("DELETE FROM wrong_codes WHERE day < clock()::date")
+FORGET = """
+DELETE FROM codes WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM codes WHERE requested_at < (SELECT clock()) - make_interval(days => $2)
+     ORDER BY requested_at LIMIT $1 FOR UPDATE SKIP LOCKED))"""
+
+FORGET_WRONG = """
+DELETE FROM wrong_codes WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM wrong_codes WHERE day < (SELECT clock())::date ORDER BY day LIMIT $1 FOR UPDATE SKIP LOCKED))"""
 
 
 # `may_complete`: a code sent to somebody who became an administrator since is as good as none.

@@ -131,9 +131,10 @@ async def clear(call: Call, bounds: Sequence[Bound]) -> None:
     await forget(call, [replace(bound, cleared=True) for bound in bounds])
 
 
-async def tidy(db: Connection) -> None:
-    """Drop what no longer bounds anything; for a job."""
-    await db.execute("DELETE FROM failures WHERE until <= clock()")
+# What no longer bounds anything.
+FORGET = """
+DELETE FROM failures WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM failures WHERE until <= (SELECT clock()) ORDER BY until LIMIT $1 FOR UPDATE SKIP LOCKED))"""
 
 
 def _target(vault: Vault, bound: Bound) -> str:

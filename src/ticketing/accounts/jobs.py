@@ -3,6 +3,7 @@
 from ticketing.kit.database import Database
 from ticketing.kit.jobs import Jobs
 from ticketing.kit.operations import Services
+from ticketing.kit.retention import forget, forget_after
 
 from . import codes
 
@@ -12,5 +13,6 @@ jobs = Jobs("accounts")
 @jobs.every(3600)
 async def forget_codes(services: Services) -> None:
     """Drop the requests for codes of long ago."""
-    async with services.the(Database).transaction() as db:
-        await codes.tidy(db)
+    database = services.the(Database)
+    await forget_after(database, codes.KEPT_DAYS, codes.FORGET)
+    await forget(database, codes.FORGET_WRONG)

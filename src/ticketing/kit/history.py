@@ -21,3 +21,9 @@ async def record(db: Connection, new_id: int, caller: Caller | None, action: str
         thing,
         msgspec.json.encode(detail).decode(),
     )
+
+
+FORGET = """
+DELETE FROM history WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM history WHERE at < (SELECT clock()) - make_interval(days => $2)
+     ORDER BY at LIMIT $1 FOR UPDATE SKIP LOCKED))"""

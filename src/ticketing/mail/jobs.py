@@ -3,8 +3,10 @@
 from ticketing.kit.database import Database
 from ticketing.kit.jobs import Jobs
 from ticketing.kit.operations import Services
+from ticketing.kit.retention import forget_after
+from ticketing.settings import Settings
 
-from .outbox import FORGOTTEN_AT_ONCE, forget_old
+from . import outbox
 from .postman import Postman
 
 jobs = Jobs("mail")
@@ -21,7 +23,4 @@ async def send_mail(services: Services) -> None:
 @jobs.every(3600)
 async def forget_mail(services: Services) -> None:
     """Drop what was sent long ago."""
-    for _batch in range(100):
-        async with services.the(Database).reading() as db:
-            if await forget_old(db) < FORGOTTEN_AT_ONCE:
-                return
+    await forget_after(services.the(Database), services.the(Settings).keep_letters_days, outbox.FORGET)

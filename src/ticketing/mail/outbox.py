@@ -15,8 +15,6 @@ import msgspec
 from ticketing.kit.database import Connection, Row
 
 LEASE_SECONDS = 900.0
-KEPT_DAYS = 90
-FORGOTTEN_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +37,11 @@ _COLUMNS = """mails.id, mails.message_id, mails.letter, mails.account_id, mails.
 
 # What is sealed is a code, for which somebody waits; what is told to a crowd comes last.
 _CLAIM = f"""
-WITH due AS (
-    SELECT id FROM mails
-     WHERE status = 'Waiting' AND due_at <= (SELECT clock()) AND account_id IS NOT NULL
-     ORDER BY (sealed IS NULL), bulk, due_at LIMIT $1 FOR UPDATE SKIP LOCKED)
 UPDATE mails SET due_at = clock() + make_interval(secs => $2), tries = tries + 1
-  FROM due WHERE mails.id = due.id
+ WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM mails
+     WHERE status = 'Waiting' AND due_at <= (SELECT clock()) AND account_id IS NOT NULL
+     ORDER BY (sealed IS NULL), bulk, due_at LIMIT $1 FOR UPDATE SKIP LOCKED))
 RETURNING {_COLUMNS}, mails.posted_at < clock() - make_interval(secs => $3) AS too_late"""
 
 
@@ -83,15 +80,10 @@ async def finish(db: Connection, mail_id: int, status: str, code: int | None = N
     )
 
 
-async def forget_old(db: Connection) -> int:
-    """Drop some of what was done with long ago; how many it were."""
-    status: str = await db.execute(
-        "DELETE FROM mails WHERE id IN (SELECT id FROM mails WHERE done_at < clock() - make_interval(days => $1)"
-        " ORDER BY id LIMIT $2)",
-        KEPT_DAYS,
-        FORGOTTEN_AT_ONCE,
-    )
-    return int(status.rsplit(" ", 1)[1])
+FORGET = """
+DELETE FROM mails WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM mails WHERE done_at < (SELECT clock()) - make_interval(days => $2)
+     ORDER BY done_at LIMIT $1 FOR UPDATE SKIP LOCKED))"""
 
 
 # --- letters to all whom they concern
@@ -113,7 +105,7 @@ INSERT INTO mails (letter, account_id, about, posted_at, due_at)
 SELECT one ->> 0, (one ->> 1)::bigint, one -> 2, posted_at, clock()
   FROM mails, jsonb_array_elements(about -> 'letters') AS one
  WHERE mails.id = $1
-   AND NOT EXISTS (SELECT FROM accounts WHERE id = (one ->> 1)::bigint AND removed_at IS NOT NULL)"""
+   AND (SELECT accounts.removed_at FROM accounts WHERE accounts.id = (one ->> 1)::bigint) IS NULL"""
 
 
 async def unbundle(db: Connection, mail: Mail) -> None:

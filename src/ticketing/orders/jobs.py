@@ -13,7 +13,7 @@ jobs = Jobs("orders")
 
 _FIND_DUE = """
 SELECT id, ARRAY(SELECT section_id FROM order_items WHERE order_id = orders.id) AS sections
-  FROM orders WHERE status = 'Placed' AND held_until <= clock() ORDER BY held_until LIMIT $1"""
+  FROM orders WHERE status = 'Placed' AND held_until <= (SELECT clock()) ORDER BY held_until LIMIT $1"""
 
 # Once more, now that the sections are locked: meanwhile it may have been paid, cancelled, or given more time. One that
 # somebody decides about at this moment is left to the next turn.

@@ -51,11 +51,11 @@ SELECT order_id, id, (price_cents + fee_cents) * quantity AS cents FROM order_it
  ORDER BY id"""
 
 _FIND_UNKEPT = """
-SELECT payment.id FROM payments payment LEFT JOIN refunds refund ON refund.payment_id = payment.id AND refund.whole
- WHERE payment.status = 'Authorised' AND NOT payment.kept
- GROUP BY payment.id
-HAVING count(*) FILTER (WHERE refund.status <> 'Declined') = 0 AND count(refund.id) < $2
-   AND coalesce(max(refund.closed_at) < clock() - make_interval(secs => $3), true)
+SELECT payment.id FROM payments payment,
+       LATERAL (SELECT count(*) AS tries, count(*) FILTER (WHERE status <> 'Declined') AS live, max(closed_at) AS last
+                  FROM refunds WHERE payment_id = payment.id AND whole) AS refund
+ WHERE payment.status = 'Authorised' AND NOT payment.kept AND refund.live = 0 AND refund.tries < $2
+   AND coalesce(refund.last < (SELECT clock()) - make_interval(secs => $3), true)
  LIMIT $1"""
 
 

@@ -1,32 +1,50 @@
 """What recurs around callers."""
 
 from ticketing.accounts import failures
+from ticketing.kit import history
 from ticketing.kit.database import Database
 from ticketing.kit.jobs import Jobs
 from ticketing.kit.operations import Services
+from ticketing.kit.retention import forget, forget_after
+from ticketing.settings import Settings
 
-BATCH = 5000
-LONGEST_RUN = 100  # batches; the rest waits for the next turn
+from .queries import ENDS_AT
 
 jobs = Jobs("sessions")
 
 _FORGET_REPEATS = """
-DELETE FROM idempotency_keys WHERE (caller, key) IN (
-    SELECT caller, key FROM idempotency_keys WHERE expires_at <= clock() LIMIT $1 FOR UPDATE SKIP LOCKED)"""
+DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM idempotency_keys WHERE expires_at <= (SELECT clock())
+     ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED))"""
+
+# A session that is over has started before, so the index over starts narrows the search.
+_FORGET_SESSIONS = f"""
+DELETE FROM sessions WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM sessions session
+     WHERE started_at < (SELECT clock()) - make_interval(days => $2)
+       AND coalesce(ended_at, {ENDS_AT}) < (SELECT clock()) - make_interval(days => $2)
+     ORDER BY started_at LIMIT $1 FOR UPDATE SKIP LOCKED))"""
 
 
 @jobs.every(60)
 async def forget_failures(services: Services) -> None:
     """Drop the counts of wrong tries that no longer bound anything."""
-    async with services.the(Database).transaction() as db:
-        await failures.tidy(db)
+    await forget(services.the(Database), failures.FORGET)
 
 
 @jobs.every(60)
 async def forget_idempotency_keys(services: Services) -> None:
     """Drop stored answers whose day is over."""
-    for _batch in range(LONGEST_RUN):
-        async with services.the(Database).transaction() as db:
-            outcome = await db.execute(_FORGET_REPEATS, BATCH)
-        if outcome != f"DELETE {BATCH}":
-            return
+    await forget(services.the(Database), _FORGET_REPEATS)
+
+
+@jobs.every(3600)
+async def forget_sessions(services: Services) -> None:
+    """Drop sessions that ended long ago."""
+    await forget_after(services.the(Database), services.the(Settings).keep_sessions_days, _FORGET_SESSIONS)
+
+
+@jobs.every(3600)
+async def forget_history(services: Services) -> None:
+    """Drop what was done long ago."""
+    await forget_after(services.the(Database), services.the(Settings).keep_history_days, history.FORGET)

@@ -1,0 +1,20 @@
+"""What recurs around gates."""
+
+from ticketing.kit.database import Database
+from ticketing.kit.jobs import Jobs
+from ticketing.kit.operations import Services
+from ticketing.kit.retention import forget_after
+from ticketing.settings import Settings
+
+jobs = Jobs("admissions")
+
+_FORGET = """
+DELETE FROM refused_scans WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM refused_scans WHERE scanned_at < (SELECT clock()) - make_interval(days => $2)
+     ORDER BY scanned_at LIMIT $1 FOR UPDATE SKIP LOCKED))"""
+
+
+@jobs.every(3600)
+async def forget_refused_scans(services: Services) -> None:
+    """Drop what gates refused long ago."""
+    await forget_after(services.the(Database), services.the(Settings).keep_refused_scans_days, _FORGET)
