@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from ticketing.settings import table
+from ticketing.worker import POOL_SIZE
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "ticketing"
@@ -203,6 +204,12 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
 
 def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_the_operations_page_counts_connections_as_the_code_takes_them() -> None:
+    page = " ".join((ROOT / "docs" / "operations.md").read_text().split())
+    own = 1  # `Database` keeps one apart from its pool
+    assert f"`TICKETING_POOL_SIZE` database connections and one more, the job worker {POOL_SIZE + own}:" in page
 
 
 def test_every_setting_is_documented() -> None:

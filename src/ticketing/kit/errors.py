@@ -1,4 +1,4 @@
-"""What can go wrong, in the words of the contract; `operations` turns each kind into a status and a body.
+"""What can go wrong, in the words of the contract; `protocol` turns each kind into a status and a body.
 
 Domain classes inherit from a kind and bring their text, and those of a 400 or a 409 also what to do about it:
 
