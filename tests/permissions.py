@@ -53,8 +53,10 @@ update_account_preferences     401  403  403  400  403* 403* 403* 403  403  403*
 list_account_hosts             401  403  403  200  403* 403* 403* 403  403  200  200
 lookup_account                 401  403  400  400  400  400  400  403  403  400  400
 request_verification_code      401  403  400  400  400  400  400  403  403  400  400
+retrieve_verification          401  403  403  403  403  403  403  403  403  200  200
 verify_account                 401  403  400  400  400  400  400  403  403  400  400
 request_reset                  401  403  400  400  400  400  400  403  403  400  400
+retrieve_reset                 401  403  403  403  403  403  403  403  403  200  200
 reset_password                 401  403  400  400  400  400  400  403  403  400  400
 toggle_account                 401  403  403  403  403  403  403  403  403  201  201   {"reason": "fraud"}
 request_deletion               401  403  403  400  403* 403* 403* 403  403  403* 403*
@@ -117,6 +119,7 @@ admit_event_patrons            401  403  403  403* 403* 400  403* 400  403  403*
 admit_event_patrons            401  403  403  403* 403* 201  403* 201  403  403* 201
     {"redeemer": "Kofi", "device": "1", "serials": ["$serial"]}
 list_event_admissions          401  403  403  403* 403* 200  403* 200  403  403* 200
+retrieve_admission             401  403  403  403* 403* 200  403* 200  403  403* 200
 
 # orders
 list_orders                    401  403  403  403  403  403  403  403  403  200  200
@@ -145,6 +148,7 @@ initiate_transfer              401  403  403  400  400  400  400  403  403  400 
 initiate_transfer              401  403  403  400  403* 403* 403* 403  403  403* 400   {"sender": "$number"}
 retrieve_transfer              401  403  403  200  403* 403* 403* 403  403  200  200
 cancel_transfer                401  403  403  200  403* 403* 403* 403  403  403* 200
+list_claims                    401  403  403  200  403* 403* 403* 403  403  200  200
 claim_transfer                 401  403  403  403* 403* 403* 403* 403  403  403* 403*
 claim_transfer                 401  403  403  201  403* 403* 403* 403  403  403* 403*  transfer=received
 

@@ -235,7 +235,12 @@ async def test_transactions_are_filtered_and_sorted(
     assert await found(type="payment", status="Declined") == [declined]
     assert await found(status="Pending") == []
     assert await found(customer=carol.number) == [other]
-    assert await found(order=order["number"]) == [declined, charge, refund]
+    assert (
+        await found(order=order["number"]) == await found(order=order["number"].lower()) == [declined, charge, refund]
+    )
+    for neither in ("sideways", "ASC", "0" * 11, "G" * 12, "\x00"):
+        answer = await administrator.get("/transactions", order=neither)
+        assert (answer.status, answer.error) == (400, "The following arguments have invalid values: order."), neither
     assert await found(event=id_of(event), order=order["number"], type="payment") == [declined, charge]
     everything = await administrator.get("/transactions", customer=bob.number, event=id_of(event))
     assert everything["total"] == 3

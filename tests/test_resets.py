@@ -40,7 +40,8 @@ async def test_a_reset_changes_the_password_ends_every_session_and_tells_the_own
     assert (made["email"], made["status"]) == (marvin.email, "Pending")
     code = await mailed_code(db, marvin, "reset")
     done = await reset(public, made["self"], int(code))
-    assert (done.status, done.body) == (200, {**made.body, "status": "Completed"})
+    said = {"status": "Completed", "message": "The password was reset."}
+    assert (done.status, done.body) == (200, {**made.body, **said})
     for key in (marvin.key, other["key"]):
         assert (await Client(public.http, key).get("/regions")).status == 403
     assert (await public.post("/sessions", identification=marvin.email, password=PASSWORD)).status == 401

@@ -43,6 +43,7 @@ async def test_a_host_adds_a_section_and_everybody_sees_it_in_the_event(
         "remaining": 10,
         "reserved": 0,
         "fees": 1.99,
+        "uri": f"{event['self']}{added['self']}",
     }
     assert added["self"].startswith("/sections/")
     await make_section(alice, event, name="Balcony", active=False)

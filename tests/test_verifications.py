@@ -43,7 +43,8 @@ async def test_the_mailed_code_verifies_the_account_once(
     assert (made["email"], made["status"]) == (marvin.email, "Pending")
     code = await mailed_code(db, marvin, "verification")
     verified = await try_code(public, made["self"], code)
-    assert (verified.status, verified.body) == (200, {**made.body, "status": "Completed"})
+    said = {"status": "Completed", "message": "The account was verified."}
+    assert (verified.status, verified.body) == (200, {**made.body, **said})
     assert await is_verified(marvin)
     again = await try_code(public, made["self"], code)
     assert (again.status, again.error) == (409, CLOSED)

@@ -187,6 +187,14 @@ class World:
         buyer, runner = await self.caller("customer"), await self.caller("runner")
         return (await hold_tickets(buyer, runner, await self.thing("event"), await self.thing("section")))[0]
 
+    async def admission(self) -> Any:
+        """The customer let in, by somebody who runs the event."""
+        event, serial = await self.thing("event"), await self.thing("serial")
+        scan = {"redeemer": "Kofi", "device": "1", "serials": [serial]}
+        made = await (await self.caller("runner")).post(f"{event['self']}/admissions", scan)
+        assert made.status == 201, made.body
+        return made.body[0]
+
     async def order(self) -> Any:
         """An order of the customer's that is fulfilled."""
         return await self._order(await self.thing("section"))

@@ -68,7 +68,18 @@ async def verify_account(call: Call) -> Reply:
             await actions.verify_account(db, attempt.account)
             await history.record(db, call.new_id(), call.caller, "account.verified", f"/accounts/{attempt.number}")
     await _settle(call, bounds, attempt)
-    return Reply(Verification(f"/verifications/{attempt.request}", attempt.email, "Completed"))
+    uri = f"/verifications/{attempt.request}"
+    return Reply(Verification(uri, attempt.email, "Completed", "The account was verified."))
+
+
+@operations("GET /verifications/{verification}", answers=Verification)
+async def retrieve_verification(call: Call) -> Reply:
+    """Retrieve a verification.
+
+    How the request of a code stands. Not for its owner, who is not signed in.
+    """
+    request_id, email, status = await _look_up(call, Purpose.VERIFICATION, call.path["verification"])
+    return Reply(Verification(f"/verifications/{request_id}", email, status))
 
 
 @operations(
@@ -118,7 +129,24 @@ async def reset_password(call: Call) -> Reply:
             )
     await _settle(call, bounds, attempt)
     await failures.clear(call, failures.own_password_bounds(call, attempt.account))
-    return Reply(Reset(f"/resets/{attempt.request}", attempt.email, "Completed"))
+    return Reply(Reset(f"/resets/{attempt.request}", attempt.email, "Completed", "The password was reset."))
+
+
+@operations("GET /resets/{reset}", tag="Password Reset", answers=Reset)
+async def retrieve_reset(call: Call) -> Reply:
+    """Retrieve a password reset.
+
+    How the request of a code stands. Not for its owner, who is not signed in.
+    """
+    request_id, email, status = await _look_up(call, Purpose.RESET, call.path["reset"])
+    return Reply(Reset(f"/resets/{request_id}", email, status))
+
+
+async def _look_up(call: Call, purpose: Purpose, segment: str) -> tuple[int, str, str]:
+    """The id of a request, the address of its account, and how it stands. Raises NotFound."""
+    async with call.reading() as db:
+        request = await codes.get_request(db, purpose, segment)
+    return request["id"], request["email"], request["status"]
 
 
 async def _request(call: Call, purpose: Purpose, no_address: type[Invalid]) -> tuple[int, str]:

@@ -169,6 +169,8 @@ _READ = """
 WITH now AS MATERIALIZED (SELECT clock() AS at)
 SELECT code.id, code.purpose, code.account_id, code.code_hmac, code.wrong,
        code.completed_at IS NOT NULL OR code.expires_at <= now.at AS closed,
+       CASE WHEN code.completed_at IS NOT NULL THEN 'Completed' WHEN code.expires_at <= now.at THEN 'Expired'
+            ELSE 'Pending' END AS status,
        code.purpose = 'verification' OR account.role <> 'administrator' AS may_complete,
        account.number, account.email, coalesce(today.count, 0) AS wrong_today,
        ceil(extract(epoch FROM now.at::date + 1 - now.at))::int AS seconds_to_midnight

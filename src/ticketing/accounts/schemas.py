@@ -52,17 +52,25 @@ class Lookup(msgspec.Struct, rename="camel"):
     number: str | msgspec.UnsetType = msgspec.UNSET
 
 
-class Verification(msgspec.Struct, rename="camel"):
-    """That somebody wants to show that an address is his: `Pending`, `Completed` or `Expired`."""
+class Verification(msgspec.Struct, rename="camel", omit_defaults=True):
+    """That somebody wants to show that an address is his: `Pending`, `Completed` or `Expired`.
+
+    `message` says what a right code has done.
+    """
 
     uri: str = msgspec.field(name="self")
     email: str
     status: str
+    message: str = ""
 
 
-class Reset(msgspec.Struct, rename="camel"):
-    """That somebody wants a new password: `Pending`, `Completed` or `Expired`."""
+class Reset(msgspec.Struct, rename="camel", omit_defaults=True):
+    """That somebody wants a new password: `Pending`, `Completed` or `Expired`.
+
+    `message` says what a right code has done.
+    """
 
     uri: str = msgspec.field(name="self")
     email: str
     status: str
+    message: str = ""

@@ -255,6 +255,19 @@ ADMISSIONS: Listing[Admission] = Listing(
 )
 
 
+async def get_admission(db: Connection, gate: Gate, segment: str) -> Admission:
+    """The admission, within what this gate may see. Raises NotFound."""
+    where, values = within(gate, "admission")
+    row = await db.fetchrow(
+        f"SELECT {ADMISSIONS.columns} FROM {ADMISSIONS.source} WHERE {where} AND admission.id = $3",
+        *values,
+        ids.parse(segment),
+    )
+    if row is None:
+        raise NotFound
+    return build_admission(row)
+
+
 async def get_admissions(db: Connection, admission_ids: Sequence[int]) -> list[Admission]:
     """These admissions, in the order in which they were made."""
     rows = await db.fetch(

@@ -77,3 +77,14 @@ async def list_event_admissions(call: Call) -> Reply:
         gate = await queries.gate_for(db, call.caller, call.path["event"])
         where, values = queries.within(gate, "admission")
         return Reply(await queries.ADMISSIONS.page(db, call.query, where=where, values=values))
+
+
+@operations("GET /events/{event}/admissions/{admission}", answers=Admission, errors=[NotHostAdministrator])
+async def retrieve_admission(call: Call) -> Reply:
+    """Retrieve an admission.
+
+    One to a section of the key.
+    """
+    async with call.reading() as db:
+        gate = await queries.gate_for(db, call.caller, call.path["event"])
+        return Reply(await queries.get_admission(db, gate, call.path["admission"]))

@@ -37,7 +37,7 @@ USED = (
 
 # In the order of _StoredSection; the offers in that of rules.Offer.
 STORED_SECTION = f"""json_build_array(
-    section.id, section.name, section.description, section.base_price_cents, section.sales_start_text,
+    section.id, section.event_id, section.name, section.description, section.base_price_cents, section.sales_start_text,
     section.sales_end_text, section.active, section.capacity, section.sold, section.held - {DUE},
     (SELECT json_agg(json_build_array(
                 price.id, price.price_cents, extract(epoch FROM price.opens_at)::float8,
@@ -64,6 +64,7 @@ JOIN regions region ON region.id = venue.region_id"""
 
 class _StoredSection(msgspec.Struct, array_like=True):
     id: int
+    event_id: int
     name: str
     description: str
     base_price_cents: int
@@ -151,4 +152,5 @@ def _build(stored: _StoredSection, now: float, bands: Bands) -> Section:
         remaining=stored.capacity - stored.sold - stored.reserved,
         reserved=stored.reserved,
         fees=to_amount(fee_cents(current.cents, bands)),
+        whole_uri=f"/events/{stored.event_id}/sections/{stored.id}",
     )

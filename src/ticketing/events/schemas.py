@@ -42,7 +42,7 @@ class SectionPrice(msgspec.Struct, rename="camel"):
 
 
 class Section(msgspec.Struct, rename="camel"):
-    """A part of an event for which tickets are sold; `self` is relative to the event.
+    """A part of an event for which tickets are sold; `self` is relative to the event, `uri` whole.
 
     `reserved` places are in orders that wait for payment; `fees` come on top of `price.current`, per ticket.
     """
@@ -59,6 +59,7 @@ class Section(msgspec.Struct, rename="camel"):
     remaining: int
     reserved: int
     fees: float
+    whole_uri: str = msgspec.field(name="uri")
 
 
 class Event(msgspec.Struct, rename="camel"):

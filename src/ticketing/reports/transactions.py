@@ -1,5 +1,6 @@
 """Payments and refunds as one list: the whole of each, or of each the part that is a host's or an event's."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -72,6 +73,11 @@ def parse_day(text: str) -> date | None:
     return date.fromisoformat(text) if clock.is_date(text) else None
 
 
+def _parse_number(text: str) -> str | None:
+    return text.upper() if _NUMBER.fullmatch(text.upper()) else None
+
+
+_NUMBER = re.compile(r"[0-9A-F]{12}")
 A_DAY = "a day, such as 2034-06-07"
 DAY = {"type": "string", "format": "date"}
 _PARTY = Filter(
@@ -91,7 +97,7 @@ def _filters(order_id: str, opened_at: str, kind: Filter, status: Filter) -> dic
         "status": status,
         "order": Filter(
             f"{order_id} = (SELECT id FROM orders WHERE number = {{}})",
-            str.upper,
+            _parse_number,
             "an order's number, or asc or desc",
             {"type": "string", "description": "an order's number (or `asc`, `desc`: the direction)"},
         ),

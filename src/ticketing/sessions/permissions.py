@@ -45,8 +45,10 @@ MAY_CALL: dict[str, frozenset[Level]] = {
     "list_account_hosts": PEOPLE,
     "lookup_account": ANY,
     "request_verification_code": ANY,
+    "retrieve_verification": STAFF,
     "verify_account": ANY,
     "request_reset": ANY,
+    "retrieve_reset": STAFF,
     "reset_password": ANY,
     "toggle_account": STAFF,
     "request_deletion": PEOPLE,
@@ -99,6 +101,7 @@ MAY_CALL: dict[str, frozenset[Level]] = {
     "list_event_tickets": GATES,
     "admit_event_patrons": GATES,
     "list_event_admissions": GATES,
+    "retrieve_admission": GATES,
     # orders
     "list_orders": STAFF,
     "place_order": PEOPLE,
@@ -114,6 +117,7 @@ MAY_CALL: dict[str, frozenset[Level]] = {
     "list_transfers": PEOPLE,
     "retrieve_transfer": PEOPLE,
     "cancel_transfer": PEOPLE,
+    "list_claims": PEOPLE,
     "claim_transfer": PEOPLE,
     # reports
     "view_host_statistics": PEOPLE,

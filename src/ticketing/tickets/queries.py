@@ -106,11 +106,15 @@ async def held_ticket(db: Connection, caller: Caller, number: str, serial: str) 
 async def ticket_for(db: Connection, caller: Caller, serial: str) -> Ticket:
     """The ticket, if this caller may see it: its owner, support, administrators.
 
+    Under a serial that it had before it changed hands it is its former owner's, and Voided.
+
     Raises NotFound, NotYourAccount.
     """
     row = None
     if _SERIAL.fullmatch(serial):
-        row = await db.fetchrow(f"SELECT ticket.owner_id, {COLUMNS} FROM {SOURCE} WHERE ticket.serial = $1", serial)
+        row = await db.fetchrow(
+            f"SELECT ticket.owner_id, {COLUMNS} FROM {SOURCE_WITH_RETIRED} WHERE ticket.serial = $1", serial
+        )
     if row is None:
         raise NotFound
     if row["owner_id"] != caller.account and not caller.reads_people:

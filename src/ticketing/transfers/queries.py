@@ -13,7 +13,8 @@ from ticketing.kit.errors import NotFound
 from ticketing.kit.paging import Filter, Listing, one_of
 
 from .errors import NotForThisSender, NotYourTransfer
-from .schemas import TRANSFER, Sent, Transfer
+from .rules import claimant
+from .schemas import TRANSFER, Claim, Sent, Transfer
 
 _COLUMNS = f"""
     transfer.id, transfer.status, transfer.initiated_at,
@@ -70,6 +71,19 @@ TRANSFERS: Listing[Transfer] = Listing(
         "role": _ROLE,
         "status": one_of("transfer.status", {status: status for status in ("Pending", "Claimed", "Cancelled")}),
     },
+)
+
+
+def build_claim(row: Row) -> Claim:
+    """The claim of a transfer that was claimed."""
+    return Claim(clock.stamp(row["closed_at"]), claimant(build_short_account(row, "recipient_")), True)
+
+
+CLAIMS: Listing[Claim] = Listing(
+    source="transfers transfer LEFT JOIN accounts recipient ON recipient.id = transfer.recipient_id",
+    columns=f"transfer.closed_at, {short_columns('recipient', 'recipient_')}",
+    id="transfer.id",
+    build=build_claim,
 )
 
 

@@ -2,7 +2,7 @@
 
 from ticketing.accounts.errors import AccountNotFound, NotYourAccount
 from ticketing.accounts.queries import account_for, get_short_account
-from ticketing.kit import clock, history
+from ticketing.kit import clock, history, ids
 from ticketing.kit.errors import Missing, about
 from ticketing.kit.operations import Call, Operations, Reply, created, done
 from ticketing.kit.paging import Page
@@ -103,6 +103,18 @@ async def claim_transfer(call: Call) -> Reply:
         uri = queries.transfer_uri(transfer["id"])
         await history.record(db, call.new_id(), call.caller, "transfer.claimed", uri)
     return created(Claim(clock.stamp(claimed), claimant, True))
+
+
+@operations("GET /transfers/{transfer}/claims", answers=Page[Claim], listing=queries.CLAIMS, errors=[NotYourTransfer])
+async def list_claims(call: Call) -> Reply:
+    """List the claims of a transfer.
+
+    One once it is claimed, none before and none when it was cancelled.
+    """
+    async with call.reading() as db:
+        uri = (await queries.transfer_for(db, call.caller, call.path["transfer"])).uri
+        claimed = "transfer.id = $1 AND transfer.status = 'Claimed'"
+        return Reply(await queries.CLAIMS.page(db, call.query, where=claimed, values=[ids.parse_uri(uri, "transfers")]))
 
 
 @operations(
