@@ -11,6 +11,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from ticketing.migrations import revision_of, steps
 from ticketing.settings import table
 from ticketing.worker import POOL_SIZE
 
@@ -210,6 +211,11 @@ def test_the_operations_page_counts_connections_as_the_code_takes_them() -> None
     page = " ".join((ROOT / "docs" / "operations.md").read_text().split())
     own = 1  # `Database` keeps one apart from its pool
     assert f"`TICKETING_POOL_SIZE` database connections and one more, the job worker {POOL_SIZE + own}:" in page
+
+
+def test_every_migration_has_a_number_of_its_own() -> None:
+    numbers = [revision_of(step) for step in steps()]
+    assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]
 
 
 def test_every_setting_is_documented() -> None:

@@ -48,12 +48,6 @@ def write_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, st
     return texts
 
 
-def test_every_step_has_a_number_of_its_own() -> None:
-    numbers = [revision_of(step) for step in steps()]
-    assert numbers == sorted(set(numbers))
-    assert all(number.isdecimal() for number in numbers)
-
-
 async def test_two_at_once_apply_each_step_once(empty: str) -> None:
     applied = await asyncio.gather(*[migrate(empty) for _ in range(3)])
     assert sorted(itertools.chain(*applied)) == [revision_of(step) for step in steps()]
