@@ -31,6 +31,7 @@ from .kit.logs import configure_logs
 from .kit.openapi import describe
 from .kit.operations import Operation, Services
 from .kit.protocol import CRASH, Edge, Endpoint, Paths, unknown_endpoint
+from .kit.shared_reads import SharedReads
 from .kit.shielding import Shield
 from .kit.vault import Vault
 from .mail import viewer
@@ -109,10 +110,11 @@ TAGS = (
 def build_app(settings: Settings) -> Edge:
     """The ASGI application."""
     database = Database(settings.database_url, pool_size=settings.pool_size)
-    keys, vault = Keys(database, settings), Vault(settings.secret)
+    reads, vault = SharedReads(database), Vault(settings.secret)
+    keys = Keys(reads, database, settings)
     passwords, pictures, press, exports = Passwords(), Pictures(), Press(), Exports()
     intake, shield, providers = build_intake(database, settings), Shield(), build_providers(settings, database)
-    things = (keys, passwords, pictures, press, exports, vault, intake, shield, providers)
+    things = (reads, keys, passwords, pictures, press, exports, vault, intake, shield, providers)
     services = Services(settings, database, *things)
     gatekeeper = KeyGatekeeper(settings, database, vault, keys)
 

@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass
 
+import msgspec
+
 from ticketing.hosts.queries import ensure_administers
 from ticketing.kit import clock, ids
 from ticketing.kit.callers import Caller
 from ticketing.kit.database import Connection, Row
 from ticketing.kit.errors import NotFound
 from ticketing.kit.money import to_amount
+from ticketing.kit.operations import Call
 from ticketing.kit.paging import Filter, Listing, boolean, exact, reference
+from ticketing.kit.shared_reads import SharedReads
 
 from .errors import Unlisted
 from .presenting import COLUMNS, NOW, SOURCE, STORED_SECTION, USED, Presentation, build_event, build_section
@@ -104,14 +108,34 @@ PUBLISHED_EVENTS: Listing[Event] = Listing(
 _EVENT = f"SELECT {COLUMNS} FROM {SOURCE} WHERE event.id = $1 AND event.removed_at IS NULL"
 
 
-async def event_for(db: Connection, caller: Caller, segment: str, shown: Presentation) -> Event:
-    """The event, if this caller may see it. Raises NotFound, Unlisted."""
-    row = await db.fetchrow(_EVENT, ids.parse(segment))
-    if row is None:
-        raise NotFound
-    if row["status"] != "Listed":
-        await _ensure_sees(db, caller, row["id"], row["host_id"])
-    return build_event(row, shown)
+@dataclass(frozen=True, slots=True)
+class ReadEvent:
+    """An event as it is answered, in JSON, and what decides who may have it."""
+
+    id: int
+    host_id: int
+    status: str
+    body: bytes
+
+
+async def event_for(call: Call, segment: str, shown: Presentation) -> bytes:
+    """The event as JSON, if this caller may see it. Raises NotFound, Unlisted.
+
+    Whoever asks at the same moment shares the read; whether he may see it is asked for each.
+    """
+    event_id = ids.parse(segment)
+
+    async def read(db: Connection) -> ReadEvent:
+        row = await db.fetchrow(_EVENT, event_id)
+        if row is None:
+            raise NotFound
+        return ReadEvent(row["id"], row["host_id"], row["status"], msgspec.json.encode(build_event(row, shown)))
+
+    event = await call.the(SharedReads).read(("event", event_id, shown.media), read)
+    if event.status != "Listed":
+        async with call.reading() as db:
+            await _ensure_sees(db, call.caller, event.id, event.host_id)
+    return event.body
 
 
 async def get_event(db: Connection, event_id: int, shown: Presentation) -> Event:

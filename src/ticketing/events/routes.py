@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from ticketing.hosts.errors import HostNotFound, NotHostAdministrator
 from ticketing.hosts.queries import host_for
 from ticketing.kit import history
@@ -9,6 +11,7 @@ from ticketing.kit.database import Connection
 from ticketing.kit.errors import Taken
 from ticketing.kit.operations import IMAGES_BODY_LIMIT, Call, Operations, Reply, created, done
 from ticketing.kit.paging import Page
+from ticketing.kit.shared_reads import SharedReads
 from ticketing.kit.vault import Vault
 
 from . import actions, queries, removal
@@ -28,8 +31,7 @@ async def retrieve_event(call: Call) -> Reply:
 
     Whoever has the link sees a listed event, public or not; others only those who run it, its gates and our staff.
     """
-    async with call.reading() as db:
-        return Reply(await queries.event_for(db, call.caller, call.path["event"], presentation(call)))
+    return Reply(await queries.event_for(call, call.path["event"], presentation(call)))
 
 
 @operations("GET /published-events", answers=Page[Event], listing=queries.PUBLISHED_EVENTS)
@@ -39,15 +41,19 @@ async def list_published_events(call: Call) -> Reply:
     Those that are listed and public. `before` and `after` are instants: what has ended by one, what starts from one.
     """
     shown = presentation(call)
-    async with call.reading() as db:
-        return Reply(
-            await queries.PUBLISHED_EVENTS.page(
-                db,
-                call.query,
-                where="event.status = 'Listed' AND event.public AND event.removed_at IS NULL",
-                build=lambda row: build_event(row, shown),
-            )
+
+    async def read(db: Connection) -> bytes:
+        page = await queries.PUBLISHED_EVENTS.page(
+            db,
+            call.query,
+            where="event.status = 'Listed' AND event.public AND event.removed_at IS NULL",
+            build=lambda row: build_event(row, shown),
         )
+        return msgspec.json.encode(page)
+
+    # The same for everybody who may ask at all.
+    asked = ("published events", tuple(sorted(call.query.items())), shown.media)
+    return Reply(await call.the(SharedReads).read(asked, read))
 
 
 @operations("GET /events", answers=Page[Event], listing=queries.EVENTS)

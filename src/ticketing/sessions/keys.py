@@ -16,6 +16,7 @@ from typing import Any
 from ticketing.kit.callers import KEYS_CHANGED, Caller, Level
 from ticketing.kit.callers import announce as announce
 from ticketing.kit.database import Connection, Database, Row
+from ticketing.kit.shared_reads import SharedReads
 from ticketing.kit.vault import hash_key
 from ticketing.settings import Settings
 
@@ -52,7 +53,8 @@ UPDATE sessions session SET idle_until = coalesce(clock() + make_interval(secs =
 class Keys:
     """The callers of the keys that were lately used in this process."""
 
-    def __init__(self, database: Database, settings: Settings) -> None:
+    def __init__(self, reads: SharedReads, database: Database, settings: Settings) -> None:
+        self._reads = reads
         self._database = database
         self._idle = idle_seconds(settings.session_idle_minutes)
         self._recheck = recheck_seconds(settings.session_idle_minutes)
@@ -75,11 +77,14 @@ class Keys:
         """The caller of a valid key; None for one that is unknown, ended or revoked."""
         if caller := self.remembered(key):
             return caller
+        # After a revocation everybody's key is asked for anew, and a shop's public key by all its visitors at once.
+        return await self._reads.read(("key", key), lambda db: self._read_caller(db, key))
+
+    async def _read_caller(self, db: Connection, key: str) -> Caller | None:
         generation = self._generation
-        async with self._database.reading() as db:
-            row = await db.fetchrow(_FIND, hash_key(key), *self._idle)
-            if row is not None and row["is_due"]:
-                await self._move_on(db, row)
+        row = await db.fetchrow(_FIND, hash_key(key), *self._idle)
+        if row is not None and row["is_due"]:
+            await self._move_on(db, row)
         self._callers.pop(key, None)
         if row is None:
             return None
