@@ -36,7 +36,8 @@ SELECT {_TOTALS},
 _HOST = f"""
 SELECT {_TOTALS}, count(DISTINCT item.customer_id) FILTER (WHERE {_IS_LIVE}) AS customers,
        (SELECT count(*) FROM events WHERE host_id = $1 AND removed_at IS NULL) AS events
-  FROM order_items item WHERE item.event_id IN (SELECT id FROM events WHERE host_id = $1) AND item.sold_at IS NOT NULL"""
+  FROM order_items item
+ WHERE item.event_id IN (SELECT id FROM events WHERE host_id = $1) AND item.sold_at IS NOT NULL"""
 
 
 @dataclass(frozen=True, slots=True)
