@@ -25,6 +25,7 @@ from .events import routes as events
 from .events import section_routes as sections
 from .hosts import routes as hosts
 from .kit.addresses import TrustedProxies, parse_networks
+from .kit.at_once import AtOnce
 from .kit.database import Database
 from .kit.errors import WrongMethod
 from .kit.logs import configure_logs
@@ -152,6 +153,8 @@ def build_app(settings: Settings) -> Edge:
     beside.router.redirect_slashes = False
     beside.router.default = unknown_endpoint(gatekeeper)
     front: Any = Paths("/v3", endpoints, otherwise=beside)
+    if settings.rate_limits == "on":
+        front = AtOnce(front, settings.requests_at_once)
     if proxies := parse_networks(settings.trusted_proxies):
         front = TrustedProxies(front, proxies)
     return Edge(beside, front=front, wrap=lambda app: _allow_origins(app, settings))

@@ -74,6 +74,10 @@ class Settings:
     )
     rate_limits: str = _knob("on", "`off` for none")
     traffic_per_minute: int = _knob(6000, "requests a key may make per minute and worker")
+    connections_per_address: int = _knob(
+        256, "connections of one address per worker; beyond it idle ones are closed; trusted proxies have no such bound"
+    )
+    requests_at_once: int = _knob(256, "requests of one address under way at once per worker")
     failures_per_minute: int = _knob(300, "refused requests of one address per minute and worker")
     wrong_passwords: int = _knob(10, "wrong passwords for one account within 15 minutes, over all workers")
     wrong_codes: int = _knob(

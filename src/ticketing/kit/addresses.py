@@ -39,7 +39,7 @@ class TrustedProxies:
         """The address of the client, whose request the peer handed us with these lines of `X-Forwarded-For`."""
         nearest = peer
         for hop in reversed(b",".join(lines).decode("latin-1").split(",")):
-            if not self._trusts(nearest):
+            if not trusts(self._networks, nearest):
                 break
             address = _parse_hop(hop.strip())
             if address is None:
@@ -47,9 +47,11 @@ class TrustedProxies:
             nearest = str(address)
         return nearest
 
-    def _trusts(self, text: str) -> bool:
-        address = _parse(text)
-        return address is not None and any(address in network for network in self._networks)
+
+def trusts(networks: Iterable[Network], text: str) -> bool:
+    """Whether an address is of one of the networks."""
+    address = _parse(text)
+    return address is not None and any(address in one for one in networks)
 
 
 def network(address: str) -> str:

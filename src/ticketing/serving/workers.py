@@ -13,15 +13,21 @@ import threading
 import time
 from typing import Any
 
-from granian.constants import Interfaces, Loops
+from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server
 
+from ticketing.kit.addresses import parse_networks
+from ticketing.settings import read_settings
+
+from .doorkeeper import Bounds, Doorkeeper
 from .work import DRAIN_SECONDS, Work
 
 IDLE_SECONDS = 75  # clients keep idle connections for 5 to 60 s; whoever closes first must not be us
-CONNECTIONS = 4096  # per worker; idle ones count, so this is no bound on work (the pool is)
+CONNECTIONS = 2048  # per worker, of up to 24 KB; idle ones count, so this is no bound on work (the pool is)
+HEAD_BYTES = 64 * 1024
+OTHER_FILES = 256
 BACKLOG = 2048
 ORPHAN_PROBE_SECONDS = 0.25
 
@@ -49,32 +55,45 @@ def main() -> None:
         workers=work.workers,
         loop=Loops.uvloop,
         websockets=False,
+        # Without HTTP/2: its connections have no deadline at all. Browsers speak it to the proxy alone anyway.
+        http=HTTPModes.http1,
         backlog=BACKLOG,
-        backpressure=CONNECTIONS,
-        http1_settings=HTTP1Settings(header_read_timeout=IDLE_SECONDS * 1000),
+        backpressure=_most_connections(),
+        http1_settings=HTTP1Settings(header_read_timeout=IDLE_SECONDS * 1000, max_buffer_size=HEAD_BYTES),
         log_level=LogLevels.error,
         respawn_failed_workers=True,
         workers_kill_timeout=DRAIN_SECONDS,
-    ).serve(target_loader=load, wrap_loader=False)
+    ).serve(target_loader=lambda: load(work.port), wrap_loader=False)
 
 
-def load() -> Any:
+def load(port: int) -> Any:
     """The application, in a worker that has just begun."""
     _raise_open_files()
     keeper = os.getppid()
     threading.Thread(target=_end_with_keeper, args=(keeper,), name="keeper-watch", daemon=True).start()
     from ticketing.app import app
 
-    return app
+    settings = read_settings()
+    bounds = Bounds(
+        per_address=settings.connections_per_address if settings.rate_limits == "on" else 0,
+        together=_most_connections() * 3 // 4,  # the rest is room for those who come between two looks
+    )
+    return Doorkeeper(app, port=port, bounds=bounds, exempt=parse_networks(settings.trusted_proxies))
 
 
 def _raise_open_files() -> None:
     """Allow as many connections as the system lets us; the usual 1024 files are too few."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 2 * CONNECTIONS
+    wanted = CONNECTIONS + OTHER_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:
         most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def _most_connections() -> int:
+    """As many as a worker has files for."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return CONNECTIONS if hard == resource.RLIM_INFINITY else max(128, min(CONNECTIONS, hard - OTHER_FILES))
 
 
 def _end_with_supervisor(supervisor: io.FileIO) -> None:
