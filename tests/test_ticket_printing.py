@@ -420,7 +420,7 @@ from ticketing.tickets.press import Press
 from ticketing.tickets.sheets import PrintPng
 press = Press()
 asyncio.run(press.print(PrintPng("TK1.A")))
-print(press._child.pid, flush=True)
+print(press._child._process.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     ended = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", script], capture_output=True, text=True)

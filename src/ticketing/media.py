@@ -5,27 +5,35 @@ browsers and mail programs fetch them. That includes what was uploaded for a dra
 A draft's title is kept: it stands on the picture of events that are listed only.
 """
 
+import asyncio
+import contextlib
 import hashlib
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from .countries import flags
-from .kit import ids
+from .kit import ids, picture_reader
+from .kit.child import Child, ChildEnded, ChildFailed
 from .kit.database import Connection, Database
 from .kit.database_errors import UNREACHABLE
 from .kit.errors import Busy, NotFound, Refusal
-from .kit.media import Kind, Picture, decode_upload, placeholder
+from .kit.media import Kind, Picture, PictureError, ensure_data_url, picture_of, placeholder
 from .kit.operations import Call, Services
 from .kit.threads import BoundedThreads
 from .settings import Settings
 
-DRAWING_THREADS = 2  # each may hold 100 MB while it decodes the largest picture we take
+DRAWING_THREADS = 2
 DRAWINGS_WAITING = 16
 DRAWING_SECONDS = 5.0
+READING_WAITING = 8
+READING_OF_ONE = 4  # of which the first is read, one at a time
+READING_SECONDS = 8.0  # in all
+PICTURE_SECONDS = 5.0  # for one; 50 megapixels of a phone take one
+PICTURES_BEFORE_NEW = 1  # what one left behind in memory is not the next one's to answer for
 PLACEHOLDERS_KEPT = 128  # of at most 40 KB
 
 FLAG_HEADERS = {"Cache-Control": "public, max-age=86400", "X-Content-Type-Options": "nosniff"}
@@ -41,11 +49,11 @@ def media_url(call: Call) -> str:
 
 
 async def read_upload(call: Call, value: object, kind: Kind) -> Picture:
-    """The picture in a data URL, verified and written anew; before any transaction, since it takes up to a second.
+    """The picture in a data URL, verified and written anew; before any transaction, since it takes a second or more.
 
     Raises PictureError (kit.media) for anything that is not one, Busy when too many wait.
     """
-    return await call.the(Pictures).decode(value, kind)
+    return await call.the(Pictures).decode(value, kind, call.caller.account)
 
 
 async def store_upload(db: Connection, event_id: int, kind: Kind, picture: Picture) -> None:
@@ -67,17 +75,53 @@ async def remove_upload(db: Connection, event_id: int, kind: Kind) -> None:
 
 
 class Pictures:
-    """The threads on which a process draws and decodes, and what it drew lately."""
+    """Where a process draws and, in another beside it, has uploads read; and what it drew lately.
+
+    An account's uploads are read one after the other, so that nobody's second is before another's first.
+    """
 
     def __init__(self) -> None:
         self._threads = BoundedThreads(
             "pictures", threads=DRAWING_THREADS, waiting=DRAWINGS_WAITING, seconds=DRAWING_SECONDS
         )
+        self._reader = Child(picture_reader.MODULE, seconds=PICTURE_SECONDS, uses=PICTURES_BEFORE_NEW)
+        self._reading = BoundedThreads("uploads", threads=1, waiting=READING_WAITING, seconds=READING_SECONDS)
+        self._turns: dict[Hashable, asyncio.Lock] = {}
+        self._askers: Counter[Hashable] = Counter()
         self._drawn: OrderedDict[tuple[Kind, str, str], Picture] = OrderedDict()
 
-    async def decode(self, value: object, kind: Kind) -> Picture:
+    async def decode(self, value: object, kind: Kind, asker: Hashable = None) -> Picture:
         """The picture in a data URL. Raises PictureError, Busy."""
-        return await self._threads.run(lambda: decode_upload(value, kind=kind))
+        url = ensure_data_url(value)
+        async with self._turn(asker):
+            return await self._reading.run(lambda: self._read(url, kind))
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, asker: Hashable) -> AsyncIterator[None]:
+        """The asker's turn, after those of his that came before. Raises Busy."""
+        if self._askers[asker] >= READING_OF_ONE:
+            raise Busy(2)
+        self._askers[asker] += 1
+        try:
+            async with asyncio.timeout(READING_SECONDS), self._turns.setdefault(asker, asyncio.Lock()):
+                yield
+        except TimeoutError:
+            raise Busy(2) from None
+        finally:
+            self._askers[asker] -= 1
+            if not self._askers[asker]:
+                del self._askers[asker], self._turns[asker]
+
+    def _read(self, url: str, kind: Kind) -> Picture:
+        try:
+            content_type, _, body = self._reader.ask(kind + "\n", url).partition(b"\n")
+        except ChildEnded:
+            raise PictureError("not a picture we can read") from None  # it took more than a process may have
+        except ChildFailed as error:
+            if isinstance(error, Busy):
+                raise
+            raise PictureError(str(error)) from None
+        return picture_of(body, content_type.decode())
 
     async def draw(self, kind: Kind, seed: str, title: str) -> Picture:
         """The picture of an event that has none. Raises Busy."""
@@ -92,8 +136,10 @@ class Pictures:
         return drawn
 
     def close(self) -> None:
-        """Let the threads end."""
+        """Let the threads end, and the process beside."""
         self._threads.close()
+        self._reader.close()
+        self._reading.close()
 
 
 # --- serving

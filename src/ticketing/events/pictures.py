@@ -23,7 +23,7 @@ class PictureChanges:
 
 
 async def read_pictures(call: Call, body: Mapping[str, Any]) -> PictureChanges:
-    """The pictures in the body, decoded; while no transaction is open, since it takes up to a second each."""
+    """The pictures in the body, decoded; while no transaction is open, since it takes a second or more each."""
     changes = PictureChanges()
     for kind in KINDS:
         if kind in body:

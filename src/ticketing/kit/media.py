@@ -1,8 +1,7 @@
 """Pictures: what people upload, made safe, and what is shown before they do.
 
-Everything here is pure CPU work (`decode_upload` takes up to about a second): call it in a worker
-thread, and bound how many run at once, since each may hold `MAX_PIXELS` x 4 bytes and more. Pillow lets go of
-the GIL while it works.
+Everything here is pure CPU work. `decode_upload` may take seconds and hundreds of megabytes over what somebody sends:
+`picture_reader` does it in a process of its own. `placeholder` is for a worker thread; Pillow lets go of the GIL.
 """
 
 import binascii
@@ -13,14 +12,16 @@ from colorsys import hls_to_rgb
 from functools import cache
 from typing import Literal, NamedTuple
 
-from PIL import Image, ImageCms, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageCms, ImageDraw, ImageFile, ImageFont, ImageOps
 
 Kind = Literal["banner", "thumbnail"]
 
 # An upload is scaled down to fit, never up.
 BOXES: dict[Kind, tuple[int, int]] = {"banner": (1600, 900), "thumbnail": (600, 600)}
-MAX_BYTES = 5 * 1024 * 1024
-MAX_PIXELS = 25_000_000
+MAX_BYTES = 10 * 1024 * 1024
+# A JPEG is decoded at an eighth to the whole of its size, as is needed; anything else is held whole, 4 bytes a pixel.
+MAX_PIXELS = {"JPEG": 64_000_000}
+MAX_PIXELS_HELD = 16_000_000
 
 
 class Picture(NamedTuple):
@@ -47,8 +48,9 @@ def decode_upload(value: object, *, kind: Kind) -> Picture:
         raise PictureError("too many scans")
     try:
         with Image.open(io.BytesIO(data), formats=[declared]) as source:
-            if source.width * source.height > MAX_PIXELS:
-                raise PictureError("too many pixels")
+            most = MAX_PIXELS.get(declared, MAX_PIXELS_HELD)
+            if source.width * source.height > most:
+                raise PictureError(f"more than {most // 1_000_000} million pixels")
             return _rewrite(source, kind)
     except PictureError:
         raise
@@ -72,7 +74,7 @@ def placeholder(kind: Kind, seed: str, title: str | None = None) -> Picture:
     _write_on_ticket(image, kind, title or "", ink=_colour(numbers, lightness=0.26, saturation=0.6))
     out = io.BytesIO()
     image.save(out, "JPEG", quality=80, optimize=True)
-    return _picture(out.getvalue(), "image/jpeg")
+    return picture_of(out.getvalue(), "image/jpeg")
 
 
 # --- uploads
@@ -83,16 +85,25 @@ _JPEG_SCAN = b"\xff\xda"
 # have about 10.
 _MAX_JPEG_SCANS = 64
 _MAX_PNG_BYTES = 1_000_000
+_MANY_PIXELS = 4_000_000
+_SHRUNK_AS_THEY_ARE = ("L", "LA", "RGB", "RGBA", "CMYK")
 _ORIENTATION = 0x0112
+
+
+def ensure_data_url(value: object) -> str:
+    """The value, when it may be a data URL of a size that we take. Raises PictureError."""
+    if not isinstance(value, str):
+        raise PictureError("not text")
+    if len(value) > 64 + 4 * (MAX_BYTES // 3 + 1):
+        raise PictureError("larger than 10 MiB")
+    if not value.isascii():
+        raise PictureError("not a data URL of a picture")
+    return value
 
 
 def _parse_data_url(value: object) -> tuple[str, bytes]:
     """The declared format, by Pillow's name, and the bytes of a data URL."""
-    if not isinstance(value, str):
-        raise PictureError("not text")
-    if len(value) > 64 + 4 * (MAX_BYTES // 3 + 1):
-        raise PictureError("too large")
-    head, comma, body = value.partition(",")
+    head, comma, body = ensure_data_url(value).partition(",")
     match = _DATA_URL.fullmatch(head)
     if not match or not comma:
         raise PictureError("not a data URL of a picture")
@@ -101,7 +112,7 @@ def _parse_data_url(value: object) -> tuple[str, bytes]:
     except ValueError as error:
         raise PictureError("not base64") from error
     if len(data) > MAX_BYTES:
-        raise PictureError("too large")
+        raise PictureError("larger than 10 MiB")
     return match[1].upper().replace("JPG", "JPEG"), data
 
 
@@ -111,6 +122,9 @@ def _rewrite(source: Image.Image, kind: Kind) -> Picture:
     longest = max(BOXES[kind])
     source.draft(None, (longest, longest))
     source.load()
+    is_plain = source.mode in _SHRUNK_AS_THEY_ARE and "transparency" not in source.info
+    if is_plain and source.width * source.height > _MANY_PIXELS:
+        source.thumbnail((longest, longest), Image.Resampling.LANCZOS)  # before anything copies them
     image = _flat(_upright(source))
     image.thumbnail(BOXES[kind], Image.Resampling.LANCZOS)
     image = _in_srgb(image, profile)
@@ -118,14 +132,16 @@ def _rewrite(source: Image.Image, kind: Kind) -> Picture:
     if image.mode == "RGB":
         image.info.clear()
         # Sharp edges of drawings and logos suffer from thinned-out colour; photos do not.
+        # Pillow's own estimate of the encoder's buffer is too small for noise, and such pictures would be refused.
+        ImageFile.MAXBLOCK = max(ImageFile.MAXBLOCK, 4 * image.width * image.height + 65_536)
         image.save(out, "JPEG", quality=86, optimize=True, progressive=True, subsampling=0 if drawn else 2)
-        return _picture(out.getvalue(), "image/jpeg")
+        return picture_of(out.getvalue(), "image/jpeg")
     image.info.clear()
     image.save(out, "PNG", optimize=True)
     if out.tell() > _MAX_PNG_BYTES:
         out = io.BytesIO()
         image.quantize(256, method=Image.Quantize.FASTOCTREE).save(out, "PNG", optimize=True)
-    return _picture(out.getvalue(), "image/png")
+    return picture_of(out.getvalue(), "image/png")
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -163,7 +179,8 @@ def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     return image.convert(mode)
 
 
-def _picture(body: bytes, content_type: str) -> Picture:
+def picture_of(body: bytes, content_type: str) -> Picture:
+    """The picture that these bytes are."""
     return Picture(body, content_type, f'"{hashlib.sha256(body).hexdigest()}"')
 
 

@@ -26,7 +26,7 @@ Handler = Callable[["Call"], Awaitable["Reply"]]
 REQUEST_ID: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
 
 BODY_LIMIT = 1024 * 1024
-IMAGES_BODY_LIMIT = 8 * 1024 * 1024
+IMAGES_BODY_LIMIT = 16 * 1024 * 1024
 BODY_SECONDS = 30
 
 

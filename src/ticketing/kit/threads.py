@@ -23,7 +23,10 @@ class BoundedThreads:
         """What the work returns or raises. Raises Busy when too many wait, or it takes too long."""
         if self._under_way >= self._waiting:
             raise Busy(2)
-        future = self._pool.submit(work)
+        try:
+            future = self._pool.submit(work)
+        except RuntimeError:  # the server is ending
+            raise Busy(2) from None
         self._under_way += 1
         # Counted until the thread is done with it: a caller that gave up does not make room.
         loop = asyncio.get_running_loop()
