@@ -221,6 +221,20 @@ async def test_late_money_buys_places_that_another_order_has_just_lost(
         assert await status(bob, order) == "Fulfilled"
 
 
+async def test_late_money_buys_nothing_back_of_an_event_that_is_over(
+    alice: Client, bob: Client, administrator: Client, services: Services, db: asyncpg.Connection
+) -> None:
+    event, section = await make_stage(alice, administrator, capacity=3)
+    order = await place(bob, event, section, 2)
+    assert (await bob.post(order["payments"], card(SLOW))).status == 202
+    async with clock_moved(db, 700):
+        await place(alice, event, section)  # frees what is due
+        await db.execute("UPDATE events SET ends_at = clock() WHERE id = $1", int(event["self"].rsplit("/", 1)[1]))
+        await settle_all(services)
+        assert await status(bob, order) == "Timed Out"
+    assert [refund["status"] for refund in (await bob.get(order["refunds"]))["entries"]] == ["Authorised"]
+
+
 async def test_late_money_goes_back_by_itself_when_the_places_are_gone(
     alice: Client, bob: Client, administrator: Client, services: Services, db: asyncpg.Connection
 ) -> None:

@@ -208,12 +208,11 @@ async def delete_account(db: Connection, account_id: int) -> None:
     )
 
 
-# An event without an end may last a day; one without any time may be yet to come.
 _HOLDS_TICKETS = """
 SELECT true FROM tickets ticket JOIN events event ON event.id = ticket.event_id
  WHERE ticket.owner_id = $1 AND ticket.status IN ('Issued', 'Pending')
    AND event.status <> 'Cancelled' AND event.removed_at IS NULL
-   AND coalesce(event.ends_at, event.starts_at + interval '1 day', 'infinity') > clock() LIMIT 1"""
+   AND event.over_at > clock() LIMIT 1"""
 
 
 async def _end_sessions(db: Connection, account_id: int) -> None:

@@ -31,7 +31,7 @@ UPDATE events SET category_id = $2, subcategory = $3, venue_id = $4, timezone = 
 RETURNING before.venue_id, before.start_text, before.end_text,
           (before.venue_id, before.start_text, before.end_text)
               <> (events.venue_id, events.start_text, events.end_text)
-          AND events.status <> 'Cancelled' AND coalesce(events.ends_at > clock(), true) AS is_news"""
+          AND events.status <> 'Cancelled' AND events.over_at > clock() AS is_news"""
 
 
 async def ensure_title_free(db: Connection, title: str | None, *, but: int | None = None) -> None:

@@ -8,7 +8,8 @@ class NotPlaced(Invalid):
 
     text = "An order for the requested tickets could not be placed at this time. Please try again."
     details = about(
-        "items", "not enough places are left, or they are not on sale now; look at the sections of the event"
+        "items",
+        "not enough places are left, they are not on sale now, or the event is over; look at the sections of the event",
     )
 
 

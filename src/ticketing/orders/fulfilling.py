@@ -15,7 +15,8 @@ TICKET_COLUMNS = 6
 _READ_ITEMS = """
 SELECT item.id, item.event_id, item.section_id, item.quantity, item.held_until IS NOT NULL AS is_held,
        event.title, section.name,
-       section.removed_at IS NULL AND event.removed_at IS NULL AND event.status <> 'Cancelled' AS is_offered
+       section.removed_at IS NULL AND event.removed_at IS NULL AND event.status <> 'Cancelled' AS is_offered,
+       event.over_at <= (SELECT clock()) AS is_over
   FROM order_items item JOIN sections section ON section.id = item.section_id
        JOIN events event ON event.id = item.event_id
  WHERE item.order_id = $1 ORDER BY item.id"""
@@ -59,13 +60,15 @@ async def can_fulfil(db: Connection, order: LockedOrder) -> tuple[bool, bool]:
     """Whether the order's places can be sold to it, and whether it still holds them all.
 
     Places whose time is over are still the order's while nobody took them; lost ones can be had again as long as
-    they are free and on offer. Nothing is sold to a customer who left.
+    they are free, on offer, and no event is over. Nothing is sold to a customer who left.
     """
     items = await _read_items(db, order.id)
     if order.customer_left or not all(item["is_offered"] for item in items):
         return False, False
     if all(item["is_held"] for item in items):
         return True, True
+    if any(item["is_over"] for item in items):
+        return False, False
     await expire_due(db, order.sections, order.now)
     return bool(await db.fetchval(_HAS_ROOM, order.id)), False
 

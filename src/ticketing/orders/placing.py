@@ -41,7 +41,7 @@ WITH now AS MATERIALIZED (SELECT clock() AS at)
 SELECT now.at, section.id, section.event_id, event.title, section.name, section.description,
        section.capacity - section.sold - section.held AS free, section.base_price_cents,
        event.status = 'Cancelled' AS cancelled,
-       event.status = 'Listed' AND section.active
+       event.status = 'Listed' AND event.over_at > now.at AND section.active
            AND (section.sales_start IS NULL OR section.sales_start <= now.at)
            AND (section.sales_end IS NULL OR section.sales_end > now.at) AS on_sale,
        coalesce((SELECT item.held_until FROM order_items item

@@ -30,7 +30,8 @@ class Wish:
     """What somebody asks for: section ids (with the event each is said to be of) and quantities above zero.
 
     The id and the number are given before anything is written, so that a batch whose commit went unheard can be
-    found again instead of being placed twice. `privileged` is an administrator's order: drafts and closed sales too.
+    found again instead of being placed twice. `privileged` is an administrator's order: drafts, closed sales and
+    events that are over, too.
     """
 
     order_id: int

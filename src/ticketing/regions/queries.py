@@ -8,11 +8,11 @@ from ticketing.kit.paging import Listing, boolean
 
 from .schemas import Region
 
-# An approved event that has not ended; one without dates counts.
+# An approved event that is not over; one without dates never is.
 _ACTIVE = """EXISTS (
     SELECT FROM venues venue JOIN events event ON event.venue_id = venue.id
      WHERE venue.region_id = region.id AND event.status = 'Listed' AND event.removed_at IS NULL
-       AND (event.ends_at IS NULL OR event.ends_at > clock()))"""
+       AND event.over_at > clock())"""
 
 COLUMNS = "region.id, region.name, region.country, region.district, region.city"
 
