@@ -274,7 +274,9 @@ async def test_a_preferred_region_is_a_bare_id_and_goes_with_the_region(alice: C
 # Look-ups
 
 
-async def test_a_lookup_says_whether_somebody_goes_by_it(public: Client, alice: Client, bob: Client) -> None:
+async def test_a_lookup_says_whether_somebody_goes_by_it(
+    public: Client, alice: Client, bob: Client, db: asyncpg.Connection
+) -> None:
     upper = alice.username.upper()
     found = await public.post("/lookups", identification=upper)
     assert (found.status, found.body) == (200, {"identification": upper, "role": "", "found": True})
@@ -283,8 +285,14 @@ async def test_a_lookup_says_whether_somebody_goes_by_it(public: Client, alice: 
         "identification": alice.email,
         "role": "customer",
         "found": True,
-        "number": alice.number,
+        "verified": False,
     }
+    by_name = await bob.post("/lookups", identification=upper)
+    assert (by_name["number"], by_name["verified"]) == (alice.number, False)
+    await db.execute("UPDATE accounts SET verified = true WHERE number = $1", alice.number)
+    known = await bob.post("/lookups", identification=alice.email)
+    assert (known["number"], known["verified"]) == (alice.number, True)
+    await db.execute("UPDATE accounts SET verified = false WHERE number = $1", alice.number)
     other = await bob.post("/lookups", identification=alice.email, role="support")
     assert other.body == {"identification": alice.email, "role": "support", "found": False}
     assert (await public.post("/lookups", identification="nobody at all"))["found"] is False
@@ -367,7 +375,7 @@ async def test_who_leaves_is_erased_and_every_key_stops(
     assert (await support.get("/accounts", number=marvin.number))["entries"] == []
     assert (await support.post("/lookups", identification=marvin.email))["found"] is False
     row = await db.fetchrow("SELECT to_jsonb(accounts)::text FROM accounts WHERE number = $1", marvin.number)
-    for trace in (marvin.username, marvin.email, "Marvin", "460"):
+    for trace in (marvin.username, marvin.email, "Marvin", "460 1234"):
         assert trace not in row[0]
     again = await public.post("/accounts", username=marvin.username, email=marvin.email, password="correct horse")
     assert again.status == 201

@@ -1,6 +1,8 @@
 """Asking to be deleted, and being erased: nothing personal is left, what was sold is."""
 
+import asyncio
 import dataclasses
+from typing import Any
 
 import asyncpg
 import pytest
@@ -102,9 +104,12 @@ async def test_nothing_personal_is_left_in_any_table(
     (serial,) = await hold_tickets(marvin, alice, event, section)
     (token,) = (await alice.get(f"{event['self']}/tokens"))["entries"]
     scanner = gate(public, (await public.get(f"/tokens/{token['code']}"))["key"])
+    namesake = {"redeemer": "A. Namesake", "device": "Door", "serials": ["NOSUCH-SERIAL000000"]}
+    await scanner.post(f"{event['self']}/admissions", namesake)
+    await administrator.post(f"{event['host']['self']}/administrators", account=marvin.number)
     for _ in range(2):
         scan = {"redeemer": "Marvinus ANDROIDOPOULOS", "device": f"Phone of {marvin.username}", "serials": [serial]}
-        await scanner.post(f"{event['self']}/admissions", scan)
+        await marvin.post(f"{event['self']}/admissions", scan)
     ordered = await marvin.send(
         "POST", "/orders", json={"items": {section_uri(event, section): 1}}, headers={"Idempotency-Key": "once"}
     )
@@ -136,6 +141,23 @@ async def test_nothing_personal_is_left_in_any_table(
     admission = (await alice.get(f"{event['self']}/admissions"))["entries"][0]
     assert (admission["redeemer"], admission["device"], admission["ticket"]) == ("", "", serial)
     assert (await public.get(host["self"]))["contact"] == ""
+
+
+async def test_a_name_typed_at_a_gate_stays_when_a_namesake_leaves(
+    public: Client, administrator: Client, alice: Client, bob: Client
+) -> None:
+    marvin = await register(public, firstName="Kofi", lastName="Mensah")
+    event = await make_event(alice, administrator)
+    section = await make_section(alice, event)
+    await list_event(administrator, event)
+    (serial,) = await hold_tickets(bob, alice, event, section)
+    (token,) = (await alice.get(f"{event['self']}/tokens"))["entries"]
+    scanner = gate(public, (await public.get(f"/tokens/{token['code']}"))["key"])
+    scan = {"redeemer": "Kofi Mensah", "device": "Main door", "serials": [serial]}
+    assert (await scanner.post(f"{event['self']}/admissions", scan)).status == 201
+    assert (await marvin.delete(f"/accounts/{marvin.number}")).status == 200
+    (admission,) = (await alice.get(f"{event['self']}/admissions", redeemer="Kofi Mensah"))["entries"]
+    assert (admission["redeemer"], admission["device"]) == ("Kofi Mensah", "Main door")
 
 
 async def found_in_database(db: asyncpg.Connection, traces: list[str]) -> dict[str, list[str]]:
@@ -215,3 +237,68 @@ async def test_money_that_lands_for_somebody_who_left_goes_back(
     assert await db.fetchval("SELECT count(*) FROM tickets WHERE owner_id = $1", annie.id) == 0
     back = await db.fetchrow("SELECT whole, amount_cents FROM refunds WHERE order_id = $1", order_id)
     assert tuple(back) == (True, 2099)
+
+
+# Hosts that would be left with nobody
+
+ALONE = "An account cannot be deleted while it is the only administrator of a host with upcoming events."
+
+
+async def _runs_a_listed_event(owner: Client, administrator: Client) -> tuple[Any, Any]:
+    host = await make_host(owner)
+    event = await make_event(owner, administrator, host)
+    await make_section(owner, event)
+    await list_event(administrator, event)
+    return host, event
+
+
+async def test_who_alone_runs_upcoming_events_cannot_leave(
+    make_person: MakePerson, administrator: Client, db: asyncpg.Connection
+) -> None:
+    owner, colleague = await make_person("owner"), await make_person("colleague")
+    host, _event = await _runs_a_listed_event(owner, administrator)
+    uri = f"/accounts/{owner.number}"
+
+    async def refusals() -> list[tuple[int, str]]:
+        tried = [
+            await owner.delete(uri),
+            await administrator.delete(uri),
+            await owner.post(deletions(owner), reason="x"),
+        ]
+        return [(answer.status, answer.error) for answer in tried]
+
+    assert await refusals() == [(409, ALONE)] * 3
+    assert (await administrator.post(f"{host['self']}/administrators", account=colleague.number)).status == 201
+    await db.execute("UPDATE accounts SET activated = false WHERE id = $1", colleague.id)
+    assert await refusals() == [(409, ALONE)] * 3
+    await db.execute("UPDATE accounts SET activated = true WHERE id = $1", colleague.id)
+    assert (await owner.delete(uri)).status == 200
+    assert (await colleague.delete(f"/accounts/{colleague.number}")).error == ALONE
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "status = 'Cancelled'",
+        "status = 'Draft'",
+        "ends_at = clock() - interval '1 minute'",
+        "ends_at = NULL, starts_at = clock() - interval '25 hours'",
+        "removed_at = clock()",
+    ],
+)
+async def test_what_is_over_or_was_never_seen_keeps_nobody(
+    make_person: MakePerson, administrator: Client, db: asyncpg.Connection, end: str
+) -> None:
+    owner = await make_person("owner")
+    _host, event = await _runs_a_listed_event(owner, administrator)
+    await db.execute(f"UPDATE events SET {end} WHERE id = $1", int(event["self"].rsplit("/", 1)[1]))
+    assert (await owner.delete(f"/accounts/{owner.number}")).status == 200
+
+
+async def test_two_who_leave_at_once_do_not_leave_a_host_alone(make_person: MakePerson, administrator: Client) -> None:
+    for _ in range(5):
+        owners = [await make_person("owner") for _ in range(2)]
+        host, _event = await _runs_a_listed_event(owners[0], administrator)
+        await administrator.post(f"{host['self']}/administrators", account=owners[1].number)
+        answers = await asyncio.gather(*(owner.delete(f"/accounts/{owner.number}") for owner in owners))
+        assert sorted(answer.status for answer in answers) == [200, 409]

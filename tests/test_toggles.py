@@ -129,3 +129,17 @@ async def test_keys_stop_in_every_worker_at_once(postgres: str) -> None:
             await asyncio.sleep(0.2)
             assert await statuses() == {403}
         await db.close()
+
+
+async def test_two_who_mean_the_same_do_not_undo_each_other(administrator: Client, make_person: MakePerson) -> None:
+    fraudster = await make_person("fraudster")
+    uri = f"/accounts/{fraudster.number}/toggles"
+    for text in ("The account was deactivated.", "The account was deactivated already."):
+        answer = await administrator.post(uri, reason="fraud", activated=False)
+        assert (answer.status, answer.body) == (201, {"message": text})
+    assert (await administrator.get(f"/accounts/{fraudster.number}"))["activated"] is False
+    for text in ("The account was activated.", "The account was activated already."):
+        answer = await administrator.post(uri, reason="a mistake", activated="true")
+        assert (answer.status, answer.body) == (201, {"message": text})
+    assert (await administrator.post(uri, reason="fraud", activated="perhaps")).error == invalid("activated")
+    assert (await administrator.post(uri, reason="fraud")).body == {"message": "The account was deactivated."}

@@ -13,7 +13,7 @@ from ticketing.kit.vault import Vault
 from . import rules
 from .codes import Purpose, close_requests
 from .erasing import erase
-from .errors import AccountHoldsTickets, AccountNotFound, LastAdministrator
+from .errors import AccountHoldsTickets, AccountNotFound, LastAdministrator, RunsHostAlone
 from .forms import PROFILE
 from .locks import lock_accounts
 from .open_transfers import end_transfers_of
@@ -143,10 +143,13 @@ async def set_role(db: Connection, number: str, role: str) -> None:
     await announce(db)
 
 
-async def set_password(db: Connection, account_id: int, password_hash: str) -> None:
-    """Replace the password: every session of the account ends, no code sent so far resets it, its owner is told."""
+async def set_password(db: Connection, account_id: int, password_hash: str, *, but: int | None = None) -> None:
+    """Replace the password: no code sent so far resets it, and its owner is told.
+
+    Every session of the account ends, `but` the one in which it was done.
+    """
     await db.execute("UPDATE accounts SET password_hash = $2 WHERE id = $1", account_id, password_hash)
-    await _end_sessions(db, account_id)
+    await _end_sessions(db, account_id, but=but)
     await close_requests(db, account_id, Purpose.RESET)
     await post(db, [Letter("password_changed", account=account_id)])
 
@@ -165,6 +168,35 @@ async def ensure_administrators_remain(db: Connection, without: int) -> None:
     administrators = {row["id"] for row in rows}
     if administrators == {without}:
         raise LastAdministrator
+
+
+# One whose events may be bought or attended still: with nobody left, they would go on with nobody to run them. Others
+# count who could sign in today. Drafts are nobody's business yet.
+_LOCK_HOSTS = """
+SELECT id FROM hosts WHERE id IN (SELECT host_id FROM host_administrators WHERE account_id = $1)
+ ORDER BY id FOR UPDATE"""
+
+_RUNS_ALONE = """
+SELECT true FROM host_administrators own
+ WHERE own.account_id = $1
+   AND NOT EXISTS (
+       SELECT FROM host_administrators other JOIN accounts account ON account.id = other.account_id
+        WHERE other.host_id = own.host_id AND other.account_id <> $1
+          AND account.activated AND account.removed_at IS NULL)
+   AND EXISTS (
+       SELECT FROM events event
+        WHERE event.host_id = own.host_id AND event.removed_at IS NULL AND event.status NOT IN ('Draft', 'Cancelled')
+          AND coalesce(event.ends_at, event.starts_at + interval '1 day', 'infinity') > clock()) LIMIT 1"""
+
+
+async def ensure_hosts_are_run(db: Connection, without: int) -> None:
+    """Raise RunsHostAlone when a host with upcoming events would be left with nobody to run it.
+
+    The hosts stay locked until the transaction ends, so that two who leave at once see each other go.
+    """
+    await db.execute(_LOCK_HOSTS, without)
+    if await db.fetchval(_RUNS_ALONE, without):
+        raise RunsHostAlone
 
 
 async def deactivate_account(db: Connection, account_id: int) -> None:
@@ -193,9 +225,10 @@ async def delete_account(db: Connection, account_id: int) -> None:
     The account is locked by the caller. Its keys end, it administers no host, what is on its way from or to it is
     cancelled, and what it holds unpaid is free; money that is on its way for such an order goes back.
 
-    Raises LastAdministrator, AccountHoldsTickets.
+    Raises LastAdministrator, RunsHostAlone, AccountHoldsTickets.
     """
     await ensure_administrators_remain(db, account_id)
+    await ensure_hosts_are_run(db, account_id)
     await lock_accounts(db, [account_id])
     if await db.fetchval(_HOLDS_TICKETS, account_id):
         raise AccountHoldsTickets
@@ -215,11 +248,12 @@ SELECT true FROM tickets ticket JOIN events event ON event.id = ticket.event_id
    AND event.over_at > clock() LIMIT 1"""
 
 
-async def _end_sessions(db: Connection, account_id: int) -> None:
+async def _end_sessions(db: Connection, account_id: int, *, but: int | None = None) -> None:
     await db.execute(
         "UPDATE sessions SET ended_at = least(clock(), idle_until, expires_at)"
-        " WHERE account_id = $1 AND ended_at IS NULL",
+        " WHERE account_id = $1 AND ended_at IS NULL AND id IS DISTINCT FROM $2",
         account_id,
+        but,
     )
     await announce(db)
 

@@ -27,7 +27,7 @@ async def erase(db: Connection, account_id: int) -> None:
     await db.execute("DELETE FROM codes WHERE account_id = $1", account_id)
     await db.execute("DELETE FROM wrong_codes WHERE account_id = $1", account_id)
     await _erase_at_hosts(db, person)
-    await _erase_at_gates(db, person)
+    await _erase_at_gates(db, account_id)
     await erase_letters(db, account_id)
     await forget_answers(db, account_id)
     await _erase_history(db, person)
@@ -59,12 +59,13 @@ async def _erase_at_hosts(db: Connection, person: Row) -> None:
     await db.execute("DELETE FROM host_administrators WHERE account_id = $1", person["id"])
 
 
-async def _erase_at_gates(db: Connection, person: Row) -> None:
-    """Scans stay; where they are signed with a name that is the person's, they are signed with none."""
+async def _erase_at_gates(db: Connection, account_id: int) -> None:
+    """Scans stay; those that the person made, signed in, are signed with nothing.
+
+    Never by a typed name: it is also that of everybody else who bears it, at other hosts' gates.
+    """
     for table in ("admissions", "refused_scans"):
-        await db.execute(
-            f"UPDATE {table} SET redeemer = '', device = '' WHERE lower(redeemer) = ANY($1::text[])", _names(person)
-        )
+        await db.execute(f"UPDATE {table} SET redeemer = '', device = '' WHERE account_id = $1", account_id)
 
 
 async def _erase_history(db: Connection, person: Row) -> None:

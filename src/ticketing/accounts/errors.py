@@ -22,6 +22,13 @@ class AccountHoldsTickets(Conflict):
     details = about("account", "use, hand on or give back its tickets first, or wait until their events are over")
 
 
+class RunsHostAlone(Conflict):
+    """A host whose events are still to come must not be left with nobody to run it."""
+
+    text = "An account cannot be deleted while it is the only administrator of a host with upcoming events."
+    details = about("account", "name another administrator of the host first, or cancel its events")
+
+
 class LastAdministrator(Conflict):
     """Somebody must be left who can administer the platform."""
 

@@ -4,7 +4,20 @@ from typing import Any
 
 from ticketing.countries.names import A_COUNTRY, is_country
 from ticketing.kit.database import Connection
-from ticketing.kit.forms import BadValue, Body, Field, Form, checked, choice, day, digits, identifier, text
+from ticketing.kit.forms import (
+    BadValue,
+    Body,
+    Field,
+    Form,
+    boolean,
+    checked,
+    choice,
+    day,
+    digits,
+    elsewhere,
+    identifier,
+    text,
+)
 
 from . import rules
 
@@ -68,9 +81,12 @@ PROFILE = Form(
     [
         Field("username", _USERNAME, required=False, description="cannot be cleared"),
         Field("email", _EMAIL, required=False, description="cannot be cleared; a new one is not verified"),
+        Field("password", elsewhere("is changed by PUT /accounts/{number}/password"), required=False),
         *_DETAILS,
     ]
 )
+
+NEW_PASSWORD = Form([Field("current", text(256, example="correct horse battery")), Field("password", _PASSWORD)])
 
 PREFERENCES = Form([Field("region", identifier(), find=_find_region)])
 
@@ -86,6 +102,18 @@ LOOKUP = Form(
 
 _CODE = digits(6, 6, example="204816")
 REASON = Form([Field("reason", text(1000, example="Asked for it on the telephone"))])
+TOGGLE = Form(
+    [
+        *REASON.fields,
+        Field(
+            "activated",
+            boolean(),
+            required=False,
+            empty=None,
+            description="what is meant: without effect when it is so already; left out, it is switched",
+        ),
+    ]
+)
 
 CODE_REQUEST = Form([Field("email", text(320, example="marvin@example.com"), description="the account's, in any case")])
 VERIFICATION = Form([Field("code", _CODE)])
@@ -111,4 +139,6 @@ async def read_profile(db: Connection, body: Body, username: str, email: str) ->
     Form([Field(name, PROFILE.by_name[name].kind) for name in ("username", "email") if name in body]).require(body)
     if rules.is_somebodys_address(str(body.get("username", username)), str(body.get("email", email))):
         body = {**body, "username": NOT_ALLOWED}
-    return await PROFILE.read(body, db, replacing=True)
+    values = await PROFILE.read(body, db, replacing=True)
+    values.pop("password", None)  # one that was sent empty
+    return values

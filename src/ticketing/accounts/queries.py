@@ -109,12 +109,14 @@ async def find_person(db: Connection, number: str) -> int | None:
 
 
 async def find_identified(db: Connection, identification: str) -> Row | None:
-    """The person who goes by a username or an e-mail address, in any case: id, number, role, password_hash, activated.
+    """The person who goes by a username or an e-mail address, in any case.
 
-    At most one: a username with an `@` is its bearer's own address.
+    id, number, role, password_hash, activated, verified, and whether it `is_named`: found by a username that is no
+    address. At most one: a username with an `@` is its bearer's own address.
     """
     return await db.fetchrow(
-        "SELECT id, number, role, password_hash, activated FROM accounts account"
+        "SELECT id, number, role, password_hash, activated, verified,"
+        " lower(username) = lower($1) AND lower(email) <> lower($1) AS is_named FROM accounts account"
         f" WHERE {PEOPLE} AND (lower(username) = lower($1) OR lower(email) = lower($1))",
         identification,
     )
@@ -168,6 +170,20 @@ async def lock_own(db: Connection, caller: Caller, number: str) -> int:
     if account_id != caller.account:
         raise NotYourAccount
     return account_id
+
+
+async def own_account(db: Connection, caller: Caller, number: str) -> int:
+    """The id of the account with this number, if it is the caller's own. Raises AccountNotFound, NotYourAccount."""
+    account_id = await account_for(db, caller, number)
+    if account_id != caller.account:
+        raise NotYourAccount
+    return account_id
+
+
+async def get_password_hash(db: Connection, account_id: int) -> str:
+    """What the account's password is compared with."""
+    found: str = await db.fetchval("SELECT password_hash FROM accounts WHERE id = $1", account_id)
+    return found
 
 
 async def get_account(db: Connection, account_id: int) -> Account:

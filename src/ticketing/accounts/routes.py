@@ -1,17 +1,15 @@
 """Accounts over HTTP."""
 
-import msgspec
-
 from ticketing.kit import history
 from ticketing.kit.callers import Level
-from ticketing.kit.errors import Taken
+from ticketing.kit.errors import Busy, InvalidValues, Taken
 from ticketing.kit.letters import Letter, post
 from ticketing.kit.operations import Call, Operations, Reply, created, done
 from ticketing.kit.paging import Page
 from ticketing.kit.vault import Vault
 
-from . import actions, forms, queries
-from .errors import AccountHoldsTickets, AccountNotFound, LastAdministrator, NotYourAccount
+from . import actions, failures, forms, queries
+from .errors import AccountHoldsTickets, AccountNotFound, LastAdministrator, NotYourAccount, RunsHostAlone
 from .passwords import Passwords
 from .schemas import Account, Lookup, Preferences
 
@@ -77,14 +75,49 @@ async def update_account(call: Call) -> Reply:
 
 
 @operations(
+    "PUT /accounts/{number}/password",
+    form=forms.NEW_PASSWORD,
+    errors=[AccountNotFound, NotYourAccount],
+)
+async def change_password(call: Call) -> Reply:
+    """Change one's password.
+
+    With the `current` one. Every other session of the account ends, and its owner is told. Wrong ones are counted like
+    those of signing in.
+    """
+    async with call.reading() as db:
+        account_id = await queries.own_account(db, call.caller, call.path["number"])
+        values = await forms.NEW_PASSWORD.read(call.json(), db)
+        known_hash = await queries.get_password_hash(db, account_id)
+    passwords = call.the(Passwords)
+    passwords.ensure_room()
+    # Whoever is signed in stands where the account has signed in, as far as guessing is concerned.
+    bounds = failures.password_bounds(call, account=account_id, known=True)
+    await failures.claim_try(call, bounds)
+    if not await passwords.is_right(known_hash, values["current"]):
+        raise InvalidValues({"current": "not the password of this account"})
+    await failures.forget(call, bounds)
+    password_hash = await passwords.hash(values["password"])
+    async with call.transaction() as db:
+        await queries.lock_own(db, call.caller, call.path["number"])
+        if await queries.get_password_hash(db, account_id) != known_hash:
+            raise Busy  # somebody else has changed it this very moment
+        await actions.set_password(db, account_id, password_hash, but=call.caller.session)
+        await history.record(
+            db, call.new_id(), call.caller, "account.password_changed", f"/accounts/{call.caller.number}"
+        )
+    return done("The password was changed.")
+
+
+@operations(
     "DELETE /accounts/{number}",
-    errors=[AccountNotFound, NotYourAccount, AccountHoldsTickets, LastAdministrator],
+    errors=[AccountNotFound, NotYourAccount, AccountHoldsTickets, LastAdministrator, RunsHostAlone],
 )
 async def delete_account(call: Call) -> Reply:
     """Remove an account.
 
     Personal data is erased and every session ends; orders stay, with an anonymous customer. An account that holds
-    tickets to upcoming events cannot be removed.
+    tickets to upcoming events, or alone runs a host with some, cannot be removed.
     """
     async with call.transaction() as db:
         account_id = await queries.account_for(db, call.caller, call.path["number"], locking=True)
@@ -127,18 +160,17 @@ async def lookup_account(call: Call) -> Reply:
     """Lookup an account.
 
     Whether somebody goes by this username or e-mail address, in any case; with a `role`, whether somebody with that
-    role does. Callers who are people get the account's number too.
+    role does. Callers who are people learn whether the account is `verified`, and get its number - by an e-mail address
+    only when it is: anybody may have typed an address that is not his.
     """
     body = call.json()
     async with call.reading() as db:
         wanted = await forms.LOOKUP.read(body, db)
         row = await queries.find_identified(db, wanted["identification"])
     found = row is not None and wanted["role"] in ("", row["role"])
-    return Reply(
-        Lookup(
-            identification=wanted["identification"],
-            role=wanted["role"],
-            found=found,
-            number=row["number"] if row and found and call.caller.level is not Level.PUBLIC else msgspec.UNSET,
-        )
-    )
+    lookup = Lookup(identification=wanted["identification"], role=wanted["role"], found=found)
+    if row and found and call.caller.level is not Level.PUBLIC:
+        lookup.verified = row["verified"]
+        if row["verified"] or row["is_named"]:
+            lookup.number = row["number"]
+    return Reply(lookup)

@@ -44,12 +44,13 @@ class Preferences(msgspec.Struct, rename="camel"):
 
 
 class Lookup(msgspec.Struct, rename="camel"):
-    """Whether somebody goes by a name or an address; `number` is for callers who are people."""
+    """Whether somebody goes by a name or an address; `number` and `verified` are for callers who are people."""
 
     identification: str
     role: str
     found: bool
     number: str | msgspec.UnsetType = msgspec.UNSET
+    verified: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class Verification(msgspec.Struct, rename="camel", omit_defaults=True):

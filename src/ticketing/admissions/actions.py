@@ -56,11 +56,12 @@ redeemed AS (
     UPDATE tickets SET status = 'Redeemed', redeemed_at = now.at, changed_at = now.at
       FROM now WHERE id = ANY($2::bigint[])),
 refused AS (
-    INSERT INTO refused_scans (id, event_id, token_id, serial, reason, redeemer, device, scanned_at)
-    SELECT scan.id, $5, $6, scan.serial, scan.reason, $7, $8, now.at
+    INSERT INTO refused_scans (id, event_id, token_id, account_id, serial, reason, redeemer, device, scanned_at)
+    SELECT scan.id, $5, $6, $12, scan.serial, scan.reason, $7, $8, now.at
       FROM now, unnest($9::bigint[], $10::text[], $11::text[]) AS scan (id, serial, reason))
-INSERT INTO admissions (id, ticket_id, event_id, section_id, patron_id, token_id, redeemer, device, admitted_at)
-SELECT admitted.id, admitted.ticket_id, $5, admitted.section_id, admitted.patron_id, $6, $7, $8, now.at
+INSERT INTO admissions (id, ticket_id, event_id, section_id, patron_id, token_id, account_id, redeemer, device,
+                        admitted_at)
+SELECT admitted.id, admitted.ticket_id, $5, admitted.section_id, admitted.patron_id, $6, $12, $7, $8, now.at
   FROM now, unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])
        AS admitted (id, ticket_id, section_id, patron_id)"""
 
@@ -89,6 +90,7 @@ async def admit(db: Connection, gate: Gate, scan: Scan, new_id: Callable[[], int
         [one.id for one in refused],
         [one.serial for one in refused],
         [one.verdict.value for one in refused],
+        gate.account,
     )
     for one in judged:
         SCANS.add(one.verdict.name.lower())

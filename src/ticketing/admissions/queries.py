@@ -29,12 +29,16 @@ from .schemas import Admission, Token, TokenKey
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Where the caller stands: an event, and the sections the key opens (None: all, later ones too)."""
+    """Where the caller stands: an event, and the sections the key opens (None: all, later ones too).
+
+    A gate key has a `token`, whoever is signed in an `account`.
+    """
 
     event: int
     cancelled: bool
     token: int | None = None
     sections: frozenset[int] | None = None
+    account: int | None = None
 
 
 _GATE = """
@@ -55,7 +59,7 @@ async def gate_for(db: Connection, caller: Caller, segment: str) -> Gate:
         raise NotFound
     if caller.level is not Level.GATE:
         await ensure_administers(db, caller, row["host_id"])
-        return Gate(row["id"], row["cancelled"])
+        return Gate(row["id"], row["cancelled"], account=caller.account)
     if row["token"] is None or row["cancelled"]:
         raise Restricted
     return Gate(row["id"], False, row["token"], None if row["global"] else frozenset(row["sections"]))

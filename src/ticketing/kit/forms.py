@@ -215,6 +215,15 @@ def day() -> Kind:
     return checked(clock.is_date, "a day, such as 1990-02-28", {"format": "date"}, example="1990-02-28")
 
 
+def elsewhere(where: str) -> Kind:
+    """A member that is not taken here, whatever its value; `where` says what is to be done instead."""
+
+    def parse(_value: Any) -> Any:
+        raise BadValue(where)
+
+    return Kind(parse, where, {"not": {}})
+
+
 def boolean() -> Kind:
     """true or false (also as text, as web forms send them)."""
 

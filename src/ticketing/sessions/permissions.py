@@ -39,6 +39,7 @@ MAY_CALL: dict[str, frozenset[Level]] = {
     "create_account": ANY,
     "retrieve_account": PEOPLE,
     "update_account": PEOPLE,
+    "change_password": PEOPLE,
     "delete_account": PEOPLE,
     "retrieve_account_preferences": PEOPLE,
     "update_account_preferences": PEOPLE,
