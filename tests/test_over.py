@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 
 from conftest import Client, clock_moved
-from makers import id_of, list_event, make_event, make_section, pay, place, section_uri
+from makers import id_of, list_event, make_event, make_section, make_stage, pay, place, section_uri
 
 NOT_PLACED = "An order for the requested tickets could not be placed at this time. Please try again."
 DAY = 24 * 60 * 60
@@ -83,6 +83,29 @@ async def test_what_was_ordered_before_is_paid_for_until_its_time_is_over(
     await db.execute("UPDATE events SET ends_at = clock() WHERE id = $1", int(id_of(event)))
     assert (await bob.post("/orders", items={section_uri(event, section): 1})).error == NOT_PLACED
     await pay(bob, order)
+
+
+HAS_TAKEN_PLACE = "An event that is over or has admitted patrons can only be cancelled by an administrator."
+
+
+@pytest.mark.parametrize("why", ["it is over", "somebody was admitted"])
+async def test_a_host_alone_does_not_undo_what_took_place(
+    administrator: Client, alice: Client, bob: Client, db: asyncpg.Connection, why: str
+) -> None:
+    event, section = await make_stage(alice, administrator)
+    order = await pay(bob, await place(bob, event, section))
+    if why == "it is over":
+        await db.execute("UPDATE events SET ends_at = clock() WHERE id = $1", int(id_of(event)))
+    else:
+        [ticket] = (await bob.get(f"/accounts/{bob.number}/tickets", event=id_of(event)))["entries"]
+        scan = {"redeemer": "Kofi", "device": "1", "serials": [ticket["serial"]]}
+        assert (await alice.post(f"{event['self']}/admissions", scan)).status == 201
+    cancellations = f"{event['self']}/cancellations"
+    refused = await alice.post(cancellations, reason="Regret")
+    assert (refused.status, refused.error) == (409, HAS_TAKEN_PLACE)
+    assert (await alice.get(event["self"]))["status"] == "Listed"
+    assert (await bob.get(order["self"]))["status"] == "Fulfilled"
+    assert (await administrator.post(cancellations, reason="Rain")).status == 200
 
 
 async def test_a_region_is_active_until_its_last_event_is_over(

@@ -40,6 +40,13 @@ class AlreadySubmitted(Conflict):
     details = about("event", "only a draft can be submitted, and a cancelled event stays cancelled")
 
 
+class HasTakenPlace(Conflict):
+    """What was given for its money does not become undone by a host alone."""
+
+    text = "An event that is over or has admitted patrons can only be cancelled by an administrator."
+    details = about("event", "it is over, or somebody was admitted; ask an administrator of the platform")
+
+
 class NotApproved(Conflict):
     """Only an approved event that was not cancelled can be listed and unlisted."""
 

@@ -4,7 +4,7 @@ from ticketing.kit.callers import announce
 from ticketing.kit.database import Connection
 from ticketing.kit.letters import Letter, post
 
-from .errors import AlreadySubmitted, HasPaidTickets, HasSoldTickets
+from .errors import AlreadySubmitted, HasPaidTickets, HasSoldTickets, HasTakenPlace
 from .holds import end_holds, lock_with_open_orders
 from .queries import RunEvent
 from .returning import close_orders, return_items
@@ -18,6 +18,10 @@ SELECT true FROM order_items item JOIN orders ON orders.id = item.order_id
 _LIVE_ITEMS = """
 SELECT item.id, item.order_id FROM order_items item JOIN orders ON orders.id = item.order_id
  WHERE item.section_id = $1 AND item.returned_at IS NULL AND orders.status = 'Fulfilled' ORDER BY item.id"""
+
+_HAS_TAKEN_PLACE = """
+SELECT over_at <= clock() OR EXISTS (SELECT FROM admissions WHERE event_id = event.id)
+  FROM events event WHERE event.id = $1"""
 
 _LOCK_ORDERS = "SELECT FROM orders WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE"
 
@@ -61,10 +65,15 @@ async def remove_event(db: Connection, event: RunEvent) -> None:
     await announce(db)
 
 
-async def cancel_event(db: Connection, event: RunEvent) -> None:
-    """Cancel an event: nothing is sold any more, its open orders end. Raises AlreadySubmitted the second time."""
+async def cancel_event(db: Connection, event: RunEvent, *, by_administrator: bool) -> None:
+    """Cancel an event: nothing is sold any more, its open orders end, its money goes back.
+
+    Raises AlreadySubmitted the second time, HasTakenPlace when it is over or anybody was admitted (administrators may).
+    """
     if event.status == "Cancelled":
         raise AlreadySubmitted
+    if not by_administrator and await db.fetchval(_HAS_TAKEN_PLACE, event.id):
+        raise HasTakenPlace
     await end_holds(db, await _lock_sections(db, event.id))
     await _withdraw_submission(db, event.id)
     await db.execute("UPDATE events SET status = 'Cancelled' WHERE id = $1", event.id)

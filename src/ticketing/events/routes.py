@@ -15,7 +15,7 @@ from ticketing.kit.shared_reads import SharedReads
 from ticketing.kit.vault import Vault
 
 from . import actions, queries, removal
-from .errors import AlreadySubmitted, HasSoldTickets, NotApproved, Unlisted
+from .errors import AlreadySubmitted, HasSoldTickets, HasTakenPlace, NotApproved, Unlisted
 from .pictures import keep_pictures, read_pictures
 from .presenting import build_event, presentation
 from .schemas import CANCELLATION, EVENT, EVENT_CHANGES, Event
@@ -218,16 +218,17 @@ async def unpublish_event(call: Call) -> Reply:
     "POST /events/{event}/cancellations",
     answers=Event,
     form=CANCELLATION,
-    errors=[NotHostAdministrator, AlreadySubmitted],
+    errors=[NotHostAdministrator, AlreadySubmitted, HasTakenPlace],
 )
 async def cancel_event(call: Call) -> Reply:
     """Cancel an event.
 
-    For good: nothing is sold any more, open orders end, its gates admit nobody.
+    For good: nothing is sold any more, open orders end, its gates admit nobody. Once it is over or anybody was
+    admitted, only administrators may.
     """
     async with call.transaction() as db:
         event = await queries.run_event(db, call.caller, call.path["event"])
         values = await CANCELLATION.read(call.json(), db)
-        await removal.cancel_event(db, event)
+        await removal.cancel_event(db, event, by_administrator=call.caller.administers)
         await history.record(db, call.new_id(), call.caller, "event.cancelled", event.uri, reason=values["reason"])
         return Reply(await queries.get_event(db, event.id, presentation(call)))
