@@ -2,6 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ticketing.orders.rules import (
     Granted,
     Limits,
@@ -12,6 +15,7 @@ from ticketing.orders.rules import (
     Status,
     Usage,
     Wish,
+    cheapest,
     decide,
     status_now,
 )
@@ -79,7 +83,47 @@ def test_a_section_of_another_event_is_unknown() -> None:
 def test_a_limited_price_never_sells_beyond_its_quantity() -> None:
     floor = section(prices=(PriceState(3, 1000, left=3), PriceState(4, 4000, left=None)))
     outcomes = place(wish((FLOOR, 2)), wish((FLOOR, 2)), wish((FLOOR, 1)), sections=(floor,))
-    assert [one.lines[0].price_cents for one in outcomes if isinstance(one, Granted)] == [1000, 4000, 1000]
+    assert [bill(one) for one in outcomes] == [[(2, 1000)], [(1, 1000), (1, 4000)], [(1, 4000)]]
+
+
+def bill(outcome: Granted | Refused) -> list[tuple[int, int]]:
+    """Places and cents of each line."""
+    assert isinstance(outcome, Granted)
+    return [(line.quantity, line.price_cents) for line in outcome.lines]
+
+
+def test_of_equal_prices_the_base_price_and_then_the_older_is_taken() -> None:
+    equal = [PriceState(9, 100, 1), PriceState(4, 100, 1), PriceState(2, 500, None)]
+    assert cheapest(500, equal, 3) == [(4, 100, 1), (9, 100, 1), (None, 500, 1)]
+
+
+@given(
+    base=st.integers(0, 6),
+    prices=st.lists(st.tuples(st.integers(0, 6), st.none() | st.integers(-1, 4)), max_size=5),
+    quantity=st.integers(1, 12),
+)
+def test_places_are_taken_one_by_one_each_at_the_lowest_price_left(
+    base: int, prices: list[tuple[int, int | None]], quantity: int
+) -> None:
+    """Against every single place of the section, sorted by what it costs."""
+    states = [PriceState(number, cents, left) for number, (cents, left) in enumerate(prices)]
+    places = [(base, -1)] * quantity
+    for state in states:
+        places += [(state.cents, state.id)] * (quantity if state.left is None else max(0, state.left))
+    taken = sorted(places)[:quantity]
+    parts = cheapest(base, states, quantity)
+    assert [(cents, -1 if price is None else price) for price, cents, size in parts for _ in range(size)] == taken
+    assert len({price for price, _, _ in parts}) == len(parts)  # one part for each price
+
+
+def test_what_costs_another_total_than_was_expected_is_refused_and_takes_nothing() -> None:
+    floor = section(prices=(PriceState(3, 500, left=1),))
+    first, second, third, fourth = (
+        Wish(0, "", 1, ((EVENT, FLOOR, 1),), expected_cents=cents) for cents in (599, 599, 500, 5099)
+    )
+    outcomes = place(first, second, third, fourth, sections=(floor,))
+    assert reasons(outcomes) == [None, Reason.PRICE, Reason.PRICE, None]
+    assert floor.free == 8
 
 
 def test_a_dearer_special_price_is_not_charged() -> None:

@@ -27,6 +27,13 @@ class LimitReached(Conflict):
     details = about("order", "pay for or cancel open orders first, or order fewer tickets")
 
 
+class PriceChanged(Conflict):
+    """The order would cost another total than was expected; nothing is held."""
+
+    text = "The price has changed."
+    details = about("expected", "the order costs another total now; read its sections again and ask the customer")
+
+
 class NotForThisAccount(Forbidden):
     """Orders are placed by the customer himself or an administrator."""
 

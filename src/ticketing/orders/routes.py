@@ -21,6 +21,7 @@ from .errors import (
     NothingToPrint,
     NotPlaced,
     NotTheCustomer,
+    PriceChanged,
 )
 from .intake import AlreadyPlaced, Intake, new_number
 from .locking import find_managed, lock_order
@@ -37,20 +38,22 @@ operations = Operations("Placing an Order")
     status=201,
     form=ORDER,
     retried=False,
-    errors=[AccountNotFound, NotForThisAccount, NotPlaced, LimitReached],
+    errors=[AccountNotFound, NotForThisAccount, NotPlaced, LimitReached, PriceChanged],
 )
 async def place_order(call: Call) -> Reply:
     """Place a new order.
 
     Holds the places until `expires`; one order may span several sections and events. An order that costs nothing is
-    fulfilled at once and its tickets are in the customer's wallet.
+    fulfilled at once and its tickets are in the customer's wallet. The cheapest places are taken first, and each price
+    has an item of its own; with `expected`, what would cost another total is refused.
     """
     body = call.json()
     customer_id = call.caller.account_id
     if ORDER.by_name["customer"].is_supplied(body) and body["customer"] != call.caller.number:
         async with call.reading() as db:
             customer_id = await _orderer(db, call, body)
-    wish = Wish(call.new_id(), new_number(), customer_id, _lines(call, body), call.caller.administers)
+    lines, expected = _asked(call, body)
+    wish = Wish(call.new_id(), new_number(), customer_id, lines, call.caller.administers, expected)
     try:
         with call.client_watched() as is_gone:
             outcome = await call.the(Intake).place(wish, is_gone)
@@ -72,23 +75,32 @@ async def _orderer(db: Connection, call: Call, body: dict[str, Any]) -> int:
     return customer_id
 
 
-def _lines(call: Call, body: dict[str, Any]) -> tuple[tuple[int, int, int], ...]:
-    """Event, section and quantity of each item. Raises Missing, InvalidValues."""
+def _asked(call: Call, body: dict[str, Any]) -> tuple[tuple[tuple[int, int, int], ...], int | None]:
+    """Event, section and quantity of each item, and the total in cents that is expected.
+
+    Raises Missing, InvalidValues.
+    """
     ORDER.require(body)
-    try:
-        lines: tuple[tuple[int, int, int], ...] = ORDER.by_name["items"].kind.parse(body["items"])
-    except BadValue as bad:
-        raise InvalidValues(about("items", bad.sentence)) from None
+    invalid: dict[str, str] = {}
+    asked: dict[str, Any] = {}
+    for name in ("items", "expected"):
+        field = ORDER.by_name[name]
+        try:
+            asked[name] = field.kind.parse(body[name]) if field.is_supplied(body) else None
+        except BadValue as bad:
+            invalid[name] = bad.sentence
     most = call.the(Settings).tickets_per_order
-    if sum(quantity for _, _, quantity in lines) > most:
-        raise InvalidValues(about("items", f"at most {most} tickets in one order"))
-    return lines
+    if "items" in asked and sum(quantity for _, _, quantity in asked["items"]) > most:
+        invalid = {"items": f"at most {most} tickets in one order"} | invalid
+    if invalid:
+        raise InvalidValues(invalid)
+    return asked["items"], asked["expected"]
 
 
 def _refusal(reason: Reason) -> Refusal:
     if reason is Reason.UNKNOWN_SECTION:
         return InvalidValues(about("items", "names a section that does not exist"))
-    return LimitReached() if reason is Reason.LIMIT else NotPlaced()
+    return {Reason.LIMIT: LimitReached, Reason.PRICE: PriceChanged}.get(reason, NotPlaced)()
 
 
 def _placed(placement: Placement) -> Order:

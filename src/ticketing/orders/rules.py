@@ -23,6 +23,7 @@ class Reason(Enum):
     UNKNOWN_SECTION = "unknown section"
     NOT_AVAILABLE = "not enough left, not on sale, or not listed"
     LIMIT = "limit of tickets or open orders"
+    PRICE = "it costs another price than was expected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Wish:
 
     The id and the number are given before anything is written, so that a batch whose commit went unheard can be
     found again instead of being placed twice. `privileged` is an administrator's order: drafts, closed sales and
-    events that are over, too.
+    events that are over, too. `expected_cents` is the total that the customer was shown, if he says so.
     """
 
     order_id: int
@@ -39,6 +40,7 @@ class Wish:
     customer_id: int
     lines: tuple[tuple[int, int, int], ...]
     privileged: bool = False
+    expected_cents: int | None = None
 
 
 @dataclass(slots=True)
@@ -84,7 +86,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A granted line: so many places of a section, at a price per place."""
+    """A granted line: so many places of a section at one price; a section has a line for each price it took."""
 
     section: SectionState
     quantity: int
@@ -103,9 +105,14 @@ class Granted:
     fees_cents: int
 
     @property
+    def total_cents(self) -> int:
+        """What has to be paid."""
+        return self.subtotal_cents + self.fees_cents
+
+    @property
     def is_free(self) -> bool:
         """Whether nothing has to be paid."""
-        return self.subtotal_cents + self.fees_cents == 0
+        return self.total_cents == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,36 +146,47 @@ def _decide_one(
 ) -> Granted | Refused:
     if wish.customer_id not in usage:  # deleted in the meantime
         return Refused(wish, Reason.NOT_AVAILABLE)
-    lines = []
+    lines: list[Line] = []
     for event_id, section_id, quantity in wish.lines:
         section = sections.get(section_id)
         if section is None or section.event_id != event_id:
             return Refused(wish, Reason.UNKNOWN_SECTION)
         if section.free < quantity or section.cancelled or not (section.on_sale or wish.privileged):
             return Refused(wish, Reason.NOT_AVAILABLE)
-        price = price_for(section, quantity)
-        cents = section.base_cents if price is None else price.cents
-        lines.append(Line(section, quantity, price.id if price else None, cents, fee(cents)))
+        lines += (
+            Line(section, places, price_id, cents, fee(cents))
+            for price_id, cents, places in cheapest(section.base_cents, section.prices, quantity)
+        )
     granted = Granted(
         wish,
         tuple(lines),
         sum(line.price_cents * line.quantity for line in lines),
         sum(line.fee_cents * line.quantity for line in lines),
     )
+    if wish.expected_cents is not None and wish.expected_cents != granted.total_cents:
+        return Refused(wish, Reason.PRICE)
     if _passes_limits(granted, usage[wish.customer_id], limits):
         _take(granted, usage[wish.customer_id])
         return granted
     return Refused(wish, Reason.LIMIT)
 
 
-def price_for(section: SectionState, quantity: int) -> PriceState | None:
-    """The lowest open price that has enough left for the whole line; None for the base price."""
-    open_prices = [
-        price
-        for price in section.prices
-        if price.cents < section.base_cents and (price.left is None or price.left >= quantity)
-    ]
-    return min(open_prices, key=lambda price: price.cents, default=None)
+def cheapest(base_cents: int, prices: Sequence[PriceState], quantity: int) -> list[tuple[int | None, int, int]]:
+    """So many places, the cheapest first: the price each part is taken at (None: the base price), its cents, its size.
+
+    Of equal prices the older comes first, and the base price, which never runs out, before any other.
+    """
+    taken: list[tuple[int | None, int, int]] = []
+    for price in sorted(prices, key=lambda price: (price.cents, price.id)):
+        if price.cents >= base_cents:
+            break
+        places = quantity if price.left is None else min(price.left, quantity)
+        if places > 0:
+            taken.append((price.id, price.cents, places))
+            quantity -= places
+    if quantity > 0:
+        taken.append((None, base_cents, quantity))
+    return taken
 
 
 def _passes_limits(granted: Granted, usage: Usage, limits: Limits) -> bool:

@@ -4,11 +4,11 @@ import msgspec
 
 from ticketing.accounts.queries import ShortAccount
 from ticketing.events.schemas import quantities
-from ticketing.kit.forms import Field, Form, text
+from ticketing.kit.forms import Field, Form, amount, text
 
 
 class Item(msgspec.Struct):
-    """So many tickets of one section, at a price per ticket."""
+    """So many tickets of one section at one price per ticket; a section has an item for each price it took."""
 
     section: str
     number: str
@@ -49,6 +49,13 @@ ORDER = Form(
             text(40, example="MO-6A39EE8D"),
             required=False,
             description="account number; default the caller",
+        ),
+        Field(
+            "expected",
+            amount(example=41.98),
+            required=False,
+            empty=None,
+            description="the total that the customer was shown, fees included: an order that costs another is refused",
         ),
     ]
 )
