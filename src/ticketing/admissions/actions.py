@@ -11,7 +11,7 @@ from ticketing.kit.metrics import Count
 from ticketing.kit.vault import Vault
 from ticketing.sessions.gate_keys import issue_token as write_token
 
-from .errors import GlobalToken
+from .errors import GlobalToken, TooManyTokens
 from .queries import Gate
 from .rules import RETIRED, Scanned, Verdict, judge
 from .scans import Read, read_scans
@@ -130,6 +130,10 @@ def _facts(read: Read, ticket: Row | None) -> Scanned | None:
 # Tokens
 
 
+MOST_TOKENS = 200
+_COUNT_TOKENS = "SELECT count(*) FROM tokens WHERE event_id = $1 AND removed_at IS NULL"
+
+
 async def issue_token(
     db: Connection,
     vault: Vault,
@@ -138,8 +142,14 @@ async def issue_token(
     event_id: int,
     sections: Sequence[tuple[int, int]],
 ) -> int:
-    """Write a token for these sections (pairs of event and section); its id. Raises InvalidValues for foreign ones."""
+    """Write a token for these sections (pairs of event and section); its id.
+
+    Raises InvalidValues for foreign ones, TooManyTokens.
+    """
     await _ensure_own(db, event_id, sections)
+    await db.execute("SELECT FROM tokens WHERE event_id = $1 AND global FOR UPDATE", event_id)  # one after the other
+    if await db.fetchval(_COUNT_TOKENS, event_id) >= MOST_TOKENS:
+        raise TooManyTokens(MOST_TOKENS)
     token_id = await write_token(db, vault, new_id(), event_id, is_global=False)
     await _write_sections(db, token_id, sections)
     await record(db, new_id(), caller, "token.issued", _uri(event_id, token_id))

@@ -16,6 +16,13 @@ class GlobalToken(Conflict):
     details = about("token", "issue another for some of the sections")
 
 
+class TooManyTokens(Conflict):
+    """An event has room for so many."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__("The event has reached the limit of tokens.", about("token", f"at most {most} of one event"))
+
+
 class NobodyAdmitted(Invalid):
     """None of the scanned serials opens this gate; each is remembered with its reason."""
 

@@ -8,7 +8,7 @@ from ticketing.kit.paging import Page
 from ticketing.kit.vault import Vault
 
 from . import actions, queries
-from .errors import CodeNotFound, GlobalToken
+from .errors import CodeNotFound, GlobalToken, TooManyTokens
 from .schemas import TOKEN, Token, TokenKey
 
 operations = Operations("Event Admissions")
@@ -33,7 +33,13 @@ async def list_event_tokens(call: Call) -> Reply:
         )
 
 
-@operations("POST /events/{event}/tokens", answers=Token, status=201, form=TOKEN, errors=[NotHostAdministrator])
+@operations(
+    "POST /events/{event}/tokens",
+    answers=Token,
+    status=201,
+    form=TOKEN,
+    errors=[NotHostAdministrator, TooManyTokens(actions.MOST_TOKENS)],
+)
 async def manage_admission_tokens(call: Call) -> Reply:
     """Issue admission tokens.
 

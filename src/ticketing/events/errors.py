@@ -52,3 +52,21 @@ class NotApproved(Conflict):
 
     text = "The event has not been approved or has been cancelled."
     details = about("event", "submit it and wait for its approval; a cancelled event stays cancelled")
+
+
+class TooManySections(Conflict):
+    """An event has room for so many: whoever lists events reads all of them."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            "The event has reached the limit of sections.", about("section", f"at most {most} in one event")
+        )
+
+
+class TooManyPrices(Conflict):
+    """A section has room for so many: each is weighed whenever somebody looks."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            "The section has reached the limit of prices.", about("price", f"at most {most} in one section")
+        )

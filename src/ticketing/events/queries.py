@@ -73,6 +73,7 @@ EVENTS: Listing[Event] = Listing(
     columns=COLUMNS,
     id="event.id",
     key="event.id",
+    wide=True,
     build=_unbuilt,
     filters={
         "region": reference("venue.region_id"),
@@ -91,6 +92,7 @@ PUBLISHED_EVENTS: Listing[Event] = Listing(
     columns=COLUMNS,
     id="event.id",
     key="event.id",
+    wide=True,
     build=_unbuilt,
     filters={
         "region": reference("venue.region_id"),

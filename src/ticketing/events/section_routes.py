@@ -8,7 +8,7 @@ from ticketing.kit.paging import Page
 from ticketing.settings import Settings
 
 from . import queries, removal, sections
-from .errors import CapacityBelowTaken, HasPaidTickets, Unlisted
+from .errors import CapacityBelowTaken, HasPaidTickets, TooManyPrices, TooManySections, Unlisted
 from .presenting import build_section, fee_bands
 from .schemas import PRICE, SECTION, Price, Section
 
@@ -40,7 +40,11 @@ async def list_sections(call: Call) -> Reply:
 
 
 @operations(
-    "POST /events/{event}/sections", answers=Section, status=201, form=SECTION, errors=[NotHostAdministrator, _TAKEN]
+    "POST /events/{event}/sections",
+    answers=Section,
+    status=201,
+    form=SECTION,
+    errors=[NotHostAdministrator, _TAKEN, TooManySections(sections.MOST_SECTIONS)],
 )
 async def add_section(call: Call) -> Reply:
     """Add a section to an event.
@@ -52,6 +56,7 @@ async def add_section(call: Call) -> Reply:
         body = sections.with_base_price(call.json())
         await sections.ensure_name_free(db, event.id, SECTION.text(body, "name"))
         values = await SECTION.read(body, db, check=lambda values: sections.sales_misfits(db, values, event.timezone))
+        await sections.ensure_room(db, event.id, values)
         section_id = call.new_id()
         await sections.add_section(db, section_id, event, values)
         return created(await queries.get_section(db, event.id, str(section_id), fee_bands(call.the(Settings))))
@@ -84,6 +89,7 @@ async def update_section(call: Call) -> Reply:
         values = await SECTION.read(
             body, db, replacing=True, check=lambda values: sections.sales_misfits(db, values, event.timezone)
         )
+        await sections.ensure_room(db, event.id, values, but=section_id)
         await sections.update_section(db, section_id, event, values)
         return Reply(await queries.get_section(db, event.id, str(section_id), fee_bands(call.the(Settings))))
 
@@ -128,7 +134,7 @@ async def list_prices(call: Call) -> Reply:
     answers=Price,
     status=201,
     form=PRICE,
-    errors=[NotHostAdministrator],
+    errors=[NotHostAdministrator, TooManyPrices(sections.MOST_PRICES)],
 )
 async def add_price(call: Call) -> Reply:
     """Add a timed or limited price.

@@ -5,10 +5,10 @@ from typing import Any
 
 from ticketing.kit import ids
 from ticketing.kit.database import Connection
-from ticketing.kit.errors import NotFound, Taken, about
+from ticketing.kit.errors import InvalidValues, NotFound, Taken, about
 
 from .actions import is_before
-from .errors import CapacityBelowTaken
+from .errors import CapacityBelowTaken, TooManyPrices, TooManySections
 from .holds import expire_due
 from .queries import RunEvent
 
@@ -21,6 +21,17 @@ _UPDATE = """
 UPDATE sections SET name = $2, description = $3, base_price_cents = $4, sales_start_text = $5, sales_end_text = $6,
        sales_start = instant($5, $9), sales_end = instant($6, $9), active = coalesce($7, active), capacity = $8
  WHERE id = $1"""
+
+
+_COUNT = """
+SELECT count(*) AS number,
+       coalesce(sum(octet_length(name) + octet_length(description)) FILTER (WHERE id IS DISTINCT FROM $2), 0) AS others,
+       coalesce(sum(octet_length(name) + octet_length(description)) FILTER (WHERE id = $2), 0) AS own
+  FROM sections WHERE event_id = $1 AND removed_at IS NULL"""
+
+MOST_SECTIONS = 200
+MOST_TEXT_BYTES = 64 * 1024  # of all names and descriptions of an event's sections
+MOST_PRICES = 50
 
 
 def with_base_price(body: dict[str, Any]) -> dict[str, Any]:
@@ -41,6 +52,22 @@ async def ensure_name_free(db: Connection, event_id: int, name: str | None, *, b
         but,
     ):
         raise Taken("section", {"name": name})
+
+
+async def ensure_room(db: Connection, event_id: int, values: dict[str, Any], *, but: int | None = None) -> None:
+    """Raise TooManySections or InvalidValues when the event's sections would be more than an event holds.
+
+    Whoever lists events reads them all. What an event already has too much of stays, and may become less.
+    """
+    row = await db.fetchrow(_COUNT, event_id, but)
+    assert row is not None  # noqa: S101 - for the type checker: it counts
+    if but is None and row["number"] >= MOST_SECTIONS:
+        raise TooManySections(MOST_SECTIONS)
+    size = len((values["name"] + values["description"]).encode())
+    if row["others"] + size > MOST_TEXT_BYTES and size > row["own"]:
+        raise InvalidValues(
+            {"description": f"with the other sections' more than {MOST_TEXT_BYTES // 1024} KiB of text"}
+        )
 
 
 async def sales_misfits(db: Connection, values: dict[str, Any], zone: str) -> Mapping[str, str]:
@@ -93,7 +120,10 @@ async def price_misfits(db: Connection, values: dict[str, Any], zone: str) -> Ma
 
 
 async def add_price(db: Connection, price_id: int, section_id: int, event: RunEvent, values: dict[str, Any]) -> None:
-    """Write a new price of a section."""
+    """Write a new price of a locked section. Raises TooManyPrices."""
+    number = await db.fetchval("SELECT count(*) FROM prices WHERE section_id = $1 AND removed_at IS NULL", section_id)
+    if number >= MOST_PRICES:
+        raise TooManyPrices(MOST_PRICES)
     await db.execute(
         "INSERT INTO prices (id, section_id, name, price_cents, from_text, to_text, opens_at, closes_at, quantity)"
         " VALUES ($1, $2, $3, $4, $5, $6, instant($5, $8), instant($6, $8), $7)",

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from .budget import REQUESTS, SMALL_REQUEST
 from .callers import Caller
 from .database import Connection, Database
 from .errors import BodyTooSlow, Malformed, Refusal, TooLarge
@@ -143,7 +144,18 @@ class Services:
 class Call:
     """One request on its way through an operation."""
 
-    __slots__ = ("_body", "_headers", "_query", "known_caller", "operation", "path", "receive", "scope", "services")
+    __slots__ = (
+        "_body",
+        "_headers",
+        "_held",
+        "_query",
+        "known_caller",
+        "operation",
+        "path",
+        "receive",
+        "scope",
+        "services",
+    )
 
     def __init__(self, scope: Any, receive: Any, services: Services, operation: Operation) -> None:
         self.scope = scope
@@ -155,6 +167,7 @@ class Call:
         self._headers: dict[bytes, bytes] | None = None
         self._query: dict[str, str] | None = None
         self._body: bytes | None = None
+        self._held = 0  # bytes of it that count among those of the process
 
     def the(self, kind: type[T]) -> T:
         """A service of the process: `call.the(Database)`."""
@@ -209,7 +222,7 @@ class Call:
 
         A body over the limit is refused where it would be read, in the contract's order of checks.
 
-        Raises BodyTooSlow, ClientGone.
+        Raises BodyTooSlow, ClientGone, Busy.
         """
         chunks, size = [], 0
         more = True
@@ -222,11 +235,25 @@ class Call:
                     chunk = message.get("body", b"")
                     size += len(chunk)
                     if size <= self.operation.body_limit:
+                        self._hold(size)
                         chunks.append(chunk)
                     more = message.get("more_body", False)
         except TimeoutError:
             raise BodyTooSlow from None
+        self.scope["ticketing.read"] = True
         self._body = b"".join(chunks) if size <= self.operation.body_limit else None
+
+    def _hold(self, size: int) -> None:
+        """Let a body of this size be held, if it is one that counts. Raises Busy."""
+        if size > SMALL_REQUEST:
+            REQUESTS.take(self.address, size - self._held)
+            self._held = size
+
+    def let_go(self) -> None:
+        """Nobody needs the body any more."""
+        if self._held:
+            REQUESTS.give_back(self.address, self._held)
+            self._held = 0
 
     @contextlib.contextmanager
     def client_watched(self) -> Iterator[Callable[[], bool]]:

@@ -13,6 +13,8 @@ T = TypeVar("T")
 DEFAULT_RECORDS = 25
 MAXIMUM_RECORDS = 500
 ROWS_AT_A_TIME = 1000
+WIDE_ROWS_AT_A_TIME = 25
+MOST_PAGE_BYTES = 8 * 1024 * 1024  # 25 of the largest events, and so never less than the usual page
 MOST_EXPLAINED = 10  # unknown filters of one request, one by one
 
 
@@ -92,6 +94,8 @@ class Listing(Generic[T]):
     `key` is a column that no two rows share, with an index: the rows of a page are found by their keys alone, and what
     the page shows is read of those only. Where a list may grow long, it has one: what a late page skips then costs
     the walk along the index.
+
+    `wide` says that entries hold texts and lists of people's own making: a page of more than 25 may be refused then.
     """
 
     source: str
@@ -101,6 +105,7 @@ class Listing(Generic[T]):
     filters: Mapping[str, Filter] = field(default_factory=dict)
     sorts: Mapping[str, str] = field(default_factory=dict)
     key: str = ""
+    wide: bool = False
 
     async def page(
         self,
@@ -116,7 +121,8 @@ class Listing(Generic[T]):
 
         `ignore` names query members that the operation reads itself.
 
-        Raises Invalid for unknown filters, sorts and bad values; NotFound for pages that do not exist.
+        Raises Invalid for unknown filters, sorts and bad values, and for more than a page may hold; NotFound for pages
+        that do not exist.
         """
         wanted = self._wanted({name: text for name, text in query.items() if name not in set(ignore)})
         scope, arguments = self._scope(wanted, where, values)
@@ -128,7 +134,9 @@ class Listing(Generic[T]):
         if self.key:
             found = f"ARRAY(SELECT {self.key} {scope} ORDER BY {order} {cut})"
             scope, cut = f"FROM {self.source} WHERE ({where}) AND {self.key} = ANY({found})", ""
-        rows = await db.fetch(f"SELECT {self.columns} {scope} ORDER BY {order} {cut}", *arguments) if total else []
+        statement = f"SELECT {self.columns} {scope} ORDER BY {order} {cut}"
+        read = _read_bounded if self.wide and min(total, wanted.records) > DEFAULT_RECORDS else _read
+        rows = await read(db, statement, arguments) if total else []
         make = build or self.build
         return Page(wanted.page, wanted.records, total, [make(row) for row in rows])
 
@@ -209,6 +217,31 @@ class Listing(Generic[T]):
         sort = query.get("sort", "")
         if sort and sort not in self.sorts:
             raise UnknownSort(sort, self.sorts)
+
+
+async def _read(db: Connection, statement: str, arguments: Sequence[Any]) -> Sequence[Row]:
+    rows: Sequence[Row] = await db.fetch(statement, *arguments)
+    return rows
+
+
+async def _read_bounded(db: Connection, statement: str, arguments: Sequence[Any]) -> Sequence[Row]:
+    """The rows of a page, as long as they are not too much to hold. Raises InvalidValues."""
+    rows: list[Row] = []
+    size = 0
+    async with db.transaction():
+        await db.execute(f"DECLARE paged NO SCROLL CURSOR FOR {statement}", *arguments)
+        while some := await db.fetch(f"FETCH {WIDE_ROWS_AT_A_TIME} FROM paged"):
+            rows += some
+            size += sum(_size(value) for row in some for value in row.values())
+            if size > MOST_PAGE_BYTES:
+                raise InvalidValues({"records": f"a page of more than {MOST_PAGE_BYTES >> 20} MiB: ask for fewer"})
+        await db.execute("CLOSE paged")
+    return rows
+
+
+def _size(value: object) -> int:
+    """The bytes of a text, three for each letter where not all are ASCII."""
+    return (len(value) if value.isascii() else 3 * len(value)) if isinstance(value, str) else 8
 
 
 @dataclass(frozen=True)

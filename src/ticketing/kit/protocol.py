@@ -18,18 +18,23 @@ import msgspec
 import structlog
 
 from . import logs
+from .budget import ANSWERS, SMALL_ANSWER
 from .callers import Caller
 from .database_errors import FULL, LOST_RACE, UNDONE, UNREACHABLE
 from .errors import Busy, Refusal, UnknownEndpoint, UpgradeRequired, WrongMethod
 from .metrics import Count, Spread
 from .operations import REQUEST_ID, Call, ClientGone, Operation, Reply, Services
-from .streaming import Stream
+from .streaming import Stream, send_in_pieces
 
 ATTEMPTS = 3  # of a handler whose transaction the database undid (deadlock, serialization failure)
 CRASH = {"message": "There was a server error while excuting this request. Please see system logs for details."}
 VERSIONS_REMEMBERED = 1000
 
 Headers = list[tuple[bytes, bytes]]
+
+# On every answer: it is for whoever bears the key alone, and never anything but what it says it is.
+PRIVATE: Headers = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+UNREAD_BYTES = 64 * 1024  # of a body that nobody read: more is not waited for
 
 REQUESTS = Count("requests", "Answers, by operation and status.", "operation", "status")
 SECONDS = Spread(
@@ -96,6 +101,13 @@ class Endpoint:
             return
         scope["ticketing.operation"] = operation.id
         call = Call(scope, receive, self.services, operation)
+        try:
+            await self._see_through(call, send)
+        finally:
+            call.let_go()
+
+    async def _see_through(self, call: Call, send: Any) -> None:
+        scope, operation = call.scope, call.operation
         try:
             reply = await self._answer(call)
         except Refusal as refusal:
@@ -241,10 +253,27 @@ def encode_body(reply: Reply) -> bytes:
 
 
 async def send_reply(send: Any, reply: Reply, scope: Any, headers: Headers | None = None) -> None:
-    """Write an answer."""
+    """Write an answer; a large one as the client takes it, or not at all when too many are under way."""
     body = encode_body(reply)
-    await _send_start(send, reply, len(body), headers)
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+    if scope["method"] == "HEAD":
+        await _send_start(send, reply, len(body), headers)
+        await send({"type": "http.response.body", "body": b""})
+        return
+    if len(body) <= SMALL_ANSWER:
+        await _send_start(send, reply, len(body), headers)
+        await send({"type": "http.response.body", "body": body})
+        return
+    address = scope["client"][0] if scope.get("client") else ""
+    try:
+        ANSWERS.take(address, len(body))
+    except Busy as busy:
+        await send_reply(send, refused(busy), scope, headers)
+        return
+    try:
+        await _send_start(send, reply, len(body), headers)
+        await send_in_pieces(send, body)
+    finally:
+        ANSWERS.give_back(address, len(body))
 
 
 async def _send_stream(send: Any, reply: Reply, stream: Stream, scope: Any, headers: Headers) -> None:
@@ -263,9 +292,9 @@ async def _send_start(send: Any, reply: Reply, length: int | None, headers: Head
     lines = [(b"content-type", reply.content_type.encode())]
     if length is not None:
         lines.append((b"content-length", b"%d" % length))
-    if headers:
-        own = {name.lower().encode() for name in reply.headers}  # the answer knows better which limit it met
-        lines += [line for line in headers if line[0] not in own] if own else headers
+    common = PRIVATE + headers if headers else PRIVATE
+    own = {name.lower().encode() for name in reply.headers}  # the answer knows better which limit it met
+    lines += [line for line in common if line[0] not in own] if own else common
     for name, value in reply.headers.items():
         lines.append((name.lower().encode(), value.encode("latin-1")))
     await send({"type": "http.response.start", "status": reply.status, "headers": lines})
@@ -319,6 +348,8 @@ class Edge:
             if message["type"] == "http.response.start":
                 scope["ticketing.status"] = message["status"]
                 message["headers"] = [*message["headers"], marked]
+                if "ticketing.read" not in scope and _brings_much(scope):
+                    message["headers"].append((b"connection", b"close"))
             await send(message)
 
         try:
@@ -339,3 +370,13 @@ class Edge:
             log.exception("request.crashed", method=scope["method"])
             if "ticketing.status" not in scope:
                 await send_reply(send, Reply(CRASH, 500), scope)
+
+
+def _brings_much(scope: Any) -> bool:
+    """Whether a large body comes with the request, or one of which nobody knows how large it is."""
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return not value.isdigit() or len(value) > 9 or int(value) > UNREAD_BYTES
+        if name == b"transfer-encoding":
+            return True
+    return False
