@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
+import os
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
@@ -18,6 +21,7 @@ from conftest import dsn_of, scratch_database
 from serving import Server, clean_environment, ready, running, serve
 from ticketing.serving import CannotServe, databases
 from ticketing.serving.port import take_port
+from ticketing.settings import BadSetting, injected, read_settings
 
 KEY = "0123456789abcdef0123456789abcdef"
 HEADERS = {"X-API-Key": KEY, "X-Client-Version": "3.0.0"}
@@ -229,6 +233,19 @@ async def test_a_revoked_key_is_refused_by_every_worker_within_a_second(postgres
         assert time.monotonic() - began < 1
 
 
+def test_a_setting_that_nothing_reads_is_refused_with_the_nearest() -> None:
+    with pytest.raises(BadSetting, match="no setting TICKETING_HOLD_SECOND; TICKETING_HOLD_SECONDS is meant"):
+        read_settings({"TICKETING_HOLD_SECOND": "60"})
+    cluster = {
+        "TICKETING_PORT": "tcp://10.0.0.1:8000",
+        "TICKETING_PORT_8000_TCP_ADDR": "10.0.0.1",
+        "TICKETING_API_SERVICE_PORT_HTTP": "8000",
+        "TICKETING_SERVICE_HOST": "10.0.0.1",
+    }
+    assert injected(cluster | {"TICKETING_MAIL_PORT": "25"}) == sorted(cluster)
+    assert read_settings(cluster | {"TICKETING_MAIL_PORT": "25"}).mail_port == 25
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -315,6 +332,41 @@ async def test_only_a_postgresql_of_version_14_or_later_will_do(monkeypatch: pyt
     monkeypatch.setattr(databases, "CONNECT_SECONDS", 0.2)
     async with impostor(b"") as dsn:
         assert "No PostgreSQL answers at 127.0.0.1:" in await refusal(dsn)
+
+
+async def test_a_database_that_cannot_hold_every_text_is_refused(postgres: str) -> None:
+    db = await asyncpg.connect(postgres)
+    try:
+        for encoding in ("SQL_ASCII", "LATIN1"):
+            name = f"in_{encoding.lower()}"
+            await db.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")
+            try:
+                dsn = urlsplit(postgres)._replace(path=f"/{name}").geturl()
+                assert f"is in {encoding}, which cannot hold every text" in await refusal(dsn)
+            finally:
+                await db.execute(f"DROP DATABASE {name}")
+    finally:
+        await db.close()
+
+
+async def test_the_tree_ends_in_order_when_nobody_reads_what_it_says(folder: Path) -> None:
+    reading, writing = os.pipe()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "ticketing", "serve", "--port", "0", "--workers", "1", "--data-dir", str(folder)),
+        stdout=writing,
+        stderr=writing,
+        env=clean_environment(),
+    )
+    os.close(writing)
+    with os.fdopen(reading, "rb", 0) as pipe:
+        said = b""
+        while b"answers at" not in said:
+            said += await asyncio.to_thread(pipe.read, 4096)
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert any(child.name() == "postgres" for child in family)
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(process.wait(), 60) == 0
+    await eventually(lambda: not any(child.is_running() for child in family))
 
 
 async def test_a_port_is_taken_for_good() -> None:

@@ -1,6 +1,8 @@
 """Every knob, typed, read once at start and passed on; `docs/configuration.md` is made from this table."""
 
 import base64
+import difflib
+import functools
 import os
 import re
 from collections.abc import Mapping
@@ -22,6 +24,13 @@ MAY_BE_ZERO = (
 PAYMENT_PROVIDERS = ("sandbox", "stripe")
 LONGEST_PAYMENT_SECONDS = 7
 
+READ_ELSEWHERE = {  # by the command line, and by the programs that the documentation shows
+    *("TICKETING_DATA_DIR", "TICKETING_URL", "TICKETING_API_KEY"),
+    *("TICKETING_ADMIN_USERNAME", "TICKETING_ADMIN_PASSWORD"),
+}
+
+# What Docker and Kubernetes tell of services whose name begins like ours: TICKETING_PORT_8000_TCP_ADDR and the like.
+_INJECTED = re.compile(r"TICKETING_(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)")
 _ADDRESS = re.compile(r"[!-?A-~]+@[A-Za-z0-9.-]+")  # what every mail server takes
 _STRIPE_KEY = re.compile(r"[sr]k_[A-Za-z0-9_]+", re.ASCII)
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
@@ -231,8 +240,9 @@ def variable(name: str) -> str:
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """The settings that the environment holds.
 
-    Raises BadSetting naming the variable and what is wrong with it.
+    Raises BadSetting naming the variable and what is wrong with it; a name that nothing reads is wrong too.
     """
+    _ensure_known(environment)
     values: dict[str, Any] = {}
     for one in fields(Settings):
         name = variable(one.name)
@@ -252,6 +262,30 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         else:
             values[one.name] = text
     return Settings(**values)
+
+
+def injected(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """Variables that look like ours and come from a cluster, which describes its services so; nothing reads them."""
+    return [name for name in _unknown(environment) if _INJECTED.fullmatch(name)]
+
+
+def _ensure_known(environment: Mapping[str, str]) -> None:
+    for name in _unknown(environment):
+        if _INJECTED.fullmatch(name):
+            continue
+        near = difflib.get_close_matches(name, _known(), n=1, cutoff=0.7)
+        raise BadSetting(f"There is no setting {name}" + (f"; {near[0]} is meant, perhaps." if near else "."))
+
+
+def _unknown(environment: Mapping[str, str]) -> list[str]:
+    return sorted(name for name in environment if name.startswith(PREFIX) and name not in _known())
+
+
+@functools.cache
+def _known() -> frozenset[str]:
+    names = {variable(one.name) for one in fields(Settings)}
+    files = {f"{variable(one.name)}_FILE" for one in fields(Settings) if one.metadata["secret"]}
+    return frozenset(names | files | READ_ELSEWHERE)
 
 
 def table() -> str:

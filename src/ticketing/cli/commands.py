@@ -11,7 +11,7 @@ import typer
 from ticketing.embedded import default_data_dir
 from ticketing.serving import CannotServe, Options, complete
 from ticketing.serving import serve as serve_until_stopped
-from ticketing.settings import Settings, read_settings, table
+from ticketing.settings import Settings, injected, read_settings, table
 
 from . import admin, integrations, ticket_keys
 from .database import reached, run
@@ -31,6 +31,23 @@ app.add_typer(admin.app, name="admin")
 app.add_typer(integrations.app, name="integrations")
 app.add_typer(ticket_keys.app, name="ticket-keys")
 app.command()(doctor)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        version()
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+    ] = False,
+) -> None:
+    for name in injected():
+        progress(f"{name} is no setting: a cluster sets it for a service of that name. It is ignored.")
+
 
 LOCALHOST = "http://localhost:*,http://127.0.0.1:*"  # a front end being developed runs on any port
 

@@ -1,9 +1,10 @@
 """What the commands say, and how: progress and faults to standard error, answers to standard output."""
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from rich.console import Console
 
@@ -11,8 +12,30 @@ from ticketing.embedded import EmbeddedError
 from ticketing.serving import CannotServe
 from ticketing.settings import BadSetting
 
-answers = Console(highlight=False, soft_wrap=True)
-notes = Console(stderr=True, highlight=False, soft_wrap=True)
+
+class _Console(Console):
+    """A terminal or a pipe that may be closed while we go on: what nobody reads is not said, and ends nothing."""
+
+    def print(self, *objects: Any, **style: Any) -> None:
+        try:
+            super().print(*objects, **style)
+        except OSError:  # EIO: the terminal is gone
+            self.on_broken_pipe()
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        silence(2 if self.stderr else 1)
+
+
+def silence(descriptor: int) -> None:
+    """Let a stream that nobody reads any more lead nowhere, for whatever else writes to it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+
+
+answers = _Console(highlight=False, soft_wrap=True)
+notes = _Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def progress(line: str) -> None:

@@ -1,9 +1,11 @@
 """Log lines: JSON in production, pretty in a terminal; the request id on every one of them, never a person's data."""
 
 import logging
+import os
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO, cast
 
 import msgspec
 import structlog
@@ -32,7 +34,7 @@ def configure_logs(form: str = "auto") -> None:
                 structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
             ],
             wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-            logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+            logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Stream(sys.stderr))),
             cache_logger_on_first_use=True,
         )
         return
@@ -44,7 +46,7 @@ def configure_logs(form: str = "auto") -> None:
             _as_json,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
+        logger_factory=structlog.BytesLoggerFactory(cast("BinaryIO", _Stream(sys.stderr.buffer))),
         cache_logger_on_first_use=True,
     )
 
@@ -65,8 +67,36 @@ def write_request(
         log.info(**line)
         return
     line |= {"request": request_id, "level": "info", "timestamp": datetime.now(UTC).isoformat()}
-    _lines.write(msgspec.json.encode(line) + b"\n")
-    _lines.flush()
+    try:
+        _lines.write(msgspec.json.encode(line) + b"\n")
+        _lines.flush()
+    except OSError:  # nobody reads the log any more; who asked gets the answer all the same
+        _lead_nowhere()
+
+
+def _lead_nowhere() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+
+
+class _Stream:
+    """Standard error for loggers, of whom none ends because nobody reads it any more."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def write(self, line: Any) -> None:
+        self._try(self._file.write, line)
+
+    def flush(self) -> None:
+        self._try(self._file.flush)
+
+    def _try(self, do: Callable[..., Any], *values: Any) -> None:
+        try:
+            do(*values)
+        except OSError:
+            _lead_nowhere()
 
 
 class _Libraries(logging.Handler):

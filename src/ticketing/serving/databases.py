@@ -54,6 +54,12 @@ async def find_revision(dsn: str) -> str | None:
                 raise CannotServe(
                     f"The PostgreSQL at {place(dsn)} is version {number}; {OLDEST_VERSION} or later is needed."
                 )
+            encoding = connection.get_settings().server_encoding
+            if encoding != "UTF8":
+                raise CannotServe(
+                    f"The database {_name(dsn)} at {place(dsn)} is in {encoding}, which cannot hold every text;"
+                    " create one with ENCODING 'UTF8' and name it in DATABASE_URL."
+                )
             if not await connection.fetchval(HAS_HISTORY):
                 return None
             revision: str | None = await connection.fetchval(REVISION)
