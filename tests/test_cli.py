@@ -194,3 +194,11 @@ async def run_script(script: str) -> list[Any]:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("looking", [("doctor",), ("integrations", "list"), ("ticket-keys", "list")])
+async def test_a_command_that_looks_makes_nothing(looking: tuple[str, ...], tmp_path: Path) -> None:
+    missing = tmp_path / "typo"
+    code, said = await command(*looking, "--data-dir", str(missing))
+    assert (code, said.startswith(f"There is no database in {missing}")) == (1, True)
+    assert not missing.exists()

@@ -8,22 +8,32 @@ from pathlib import Path
 from typing import Any
 
 from ticketing.embedded import default_data_dir, reach
+from ticketing.embedded.errors import file_errors_explained
 from ticketing.kit.database import Connection, Database
 from ticketing.kit.errors import Refusal
-from ticketing.serving.databases import prepare_database
+from ticketing.serving import CannotServe
+from ticketing.serving.databases import ensure_shape, prepare_database
 from ticketing.settings import read_settings
 
 from .terminal import fail, faults_explained, progress
 
 
 @contextlib.asynccontextmanager
-async def reached(data_dir: Path | None) -> AsyncIterator[str]:
-    """The DSN of the database. Raises EmbeddedError."""
+async def reached(data_dir: Path | None, *, looks: bool = False) -> AsyncIterator[str]:
+    """The DSN of the database, made when missing, unless the command only looks. Raises EmbeddedError, CannotServe."""
     if dsn := read_settings().database_url:
         yield dsn
         return
+    if looks:
+        _ensure_there(data_dir or default_data_dir())
     async with reach(data_dir or default_data_dir(), progress=progress) as dsn:
         yield dsn
+
+
+def _ensure_there(data_dir: Path) -> None:
+    with file_errors_explained(data_dir):
+        if not (data_dir.expanduser() / "database" / "cluster").exists():
+            raise CannotServe(f"There is no database in {data_dir}; check --data-dir, and whether its disk is mounted.")
 
 
 @dataclass(frozen=True)
@@ -35,13 +45,13 @@ class Desk:
 
 
 @contextlib.asynccontextmanager
-async def desk(data_dir: Path | None) -> AsyncIterator[Desk]:
+async def desk(data_dir: Path | None, *, looks: bool = False) -> AsyncIterator[Desk]:
     """A transaction on a database of the newest shape; committed at the end of the block.
 
     Raises CannotServe, EmbeddedError or BadSetting when the database cannot be used.
     """
-    async with reached(data_dir) as dsn:
-        await prepare_database(dsn, progress)
+    async with reached(data_dir, looks=looks) as dsn:
+        await (ensure_shape(dsn) if looks else prepare_database(dsn, progress))
         database = Database(dsn, pool_size=1)
         await database.open()
         try:

@@ -13,7 +13,7 @@ from ticketing.embedded import default_data_dir
 from ticketing.kit.database import Database
 from ticketing.payments.providers.choosing import build_providers
 from ticketing.serving import complete
-from ticketing.serving.databases import prepare_database
+from ticketing.serving.databases import ensure_shape
 from ticketing.settings import Settings, read_settings
 
 from .database import reached, run
@@ -61,8 +61,8 @@ async def _examine(fix: bool, as_json: bool, days: int, data_dir: Path | None) -
 
 @contextlib.asynccontextmanager
 async def _open(data_dir: Path | None) -> AsyncIterator[tuple[Settings, Database]]:
-    async with reached(data_dir) as dsn:
-        await prepare_database(dsn, progress)
+    async with reached(data_dir, looks=True) as dsn:
+        await ensure_shape(dsn)
         settings = complete(read_settings(), dsn, data_dir or default_data_dir())
         database = Database(dsn, pool_size=POOL_SIZE)
         await database.open()

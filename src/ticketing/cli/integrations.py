@@ -62,7 +62,7 @@ def list_all(data_dir: DataDir = None) -> None:
 async def _list(data_dir: Path | None) -> None:
     from ticketing.sessions import queries
 
-    async with desk(data_dir) as one:
+    async with desk(data_dir, looks=True) as one:
         rows = await one.db.fetch(
             f"SELECT {queries.INTEGRATIONS.columns} FROM {queries.INTEGRATIONS.source}"
             f" WHERE {queries.NOT_REVOKED} ORDER BY integration.id"

@@ -41,6 +41,17 @@ async def prepare_database(dsn: str, progress: Callable[[str], None]) -> None:
         raise CannotServe(explain(dsn, error)) from error
 
 
+async def ensure_shape(dsn: str) -> None:
+    """Raise CannotServe unless the database has the shape that this version needs; nothing is written."""
+    revision = await find_revision(dsn)
+    if revision is None:
+        raise CannotServe(f"The database {_name(dsn)} at {place(dsn)} has nothing of TickeTing in it.")
+    if revision not in revisions():
+        raise CannotServe(NEWER.format(revision=revision))
+    if revision != newest():
+        raise CannotServe(f"The database is at revision {revision}: run `ticketing migrate` first.")
+
+
 async def find_revision(dsn: str) -> str | None:
     """The revision of the database; None for an empty one.
 
