@@ -82,16 +82,26 @@ async def _build_houses(db: asyncpg.Connection, events: int, vault: Vault) -> No
     """Region, category, venue, hosts, events and sections; every third event is over."""
     new = NEW_IDS.new
     region, category, venue = new(), new(), new()
-    await db.execute("INSERT INTO regions VALUES ($1, 'Full House', 'Antigua and Barbuda', '', '')", region)
-    await db.execute("INSERT INTO categories VALUES ($1, 'Full House', '{Rock,Jazz}')", category)
     await db.execute(
-        "INSERT INTO venues VALUES ($1, 'Full House', $2, 'High Street', -61.79, 17.14, 'America/Antigua')",
+        "INSERT INTO regions (id, name, name_key, country, district, city)"
+        " VALUES ($1, 'Full House', lower('Full House'), 'Antigua and Barbuda', '', '')",
+        region,
+    )
+    await db.execute(
+        "INSERT INTO categories (id, name, name_key, subcategories)"
+        " VALUES ($1, 'Full House', lower('Full House'), '{Rock,Jazz}')",
+        category,
+    )
+    await db.execute(
+        "INSERT INTO venues (id, name, name_key, region_id, address, longitude, latitude, timezone)"
+        " VALUES ($1, 'Full House', lower('Full House'), $2, 'High Street', -61.79, 17.14, 'America/Antigua')",
         venue,
         region,
     )
     hosts = [new() for _ in range(-(-events // EVENTS_PER_HOST))]
     await db.executemany(
-        "INSERT INTO hosts VALUES ($1, $2, 'Ann Other', 'ann@example.com', 'Shows', '', '', '', '', '', '', '', '')",
+        "INSERT INTO hosts VALUES ($1, $2, 'Ann Other', 'ann@example.com', 'Shows', '', '', '', '', '', '', '',"
+        " '', NULL, lower($2), '')",
         [(host, f"Full House {number}") for number, host in enumerate(hosts, 1)],
     )
     await db.execute("CREATE TEMP TABLE house (number int, event_id bigint, past boolean) ON COMMIT DROP")
@@ -109,9 +119,10 @@ async def _build_event(db: asyncpg.Connection, vault: Vault, number: int, belong
     await db.execute(
         """INSERT INTO events (id, host_id, category_id, venue_id, subcategory, timezone, type, title, description,
                                status, approved, public, start_text, end_text, starts_at, ends_at, disclaimer, tags,
-                               published_at)
+                               published_at, title_key, title_sort)
            VALUES ($1, $2, $3, $4, 'Rock', 'America/Antigua', 'Standard', $5, 'A night to remember', 'Listed', true,
-                   true, $6, $7, instant($6, 'America/Antigua'), instant($7, 'America/Antigua'), '', '[]', clock())""",
+                   true, $6, $7, instant($6, 'America/Antigua'), instant($7, 'America/Antigua'), '', '[]', clock(),
+                   lower($5), '')""",
         event,
         *belongs,
         title,
@@ -126,9 +137,9 @@ async def _build_event(db: asyncpg.Connection, vault: Vault, number: int, belong
         cents = 0 if name == "Gallery" else PRICES[(number + place) % len(PRICES)]
         await db.execute(
             """INSERT INTO sections (id, event_id, name, description, base_price_cents, sales_start_text,
-                                     sales_end_text, sales_start, sales_end, active, capacity)
+                                     sales_end_text, sales_start, sales_end, active, capacity, name_key)
                VALUES ($1, $2, $3, 'Seats', $4, '2024-01-01T00:00', $5, instant('2024-01-01T00:00', 'America/Antigua'),
-                       instant($5, 'America/Antigua'), true, 0)""",
+                       instant($5, 'America/Antigua'), true, 0, lower($3))""",
             section,
             event,
             name,

@@ -2,9 +2,11 @@
 -- An id is the moment of its order, a node and a count, as everywhere; the counts keep kinds apart.
 
 -- step: people
-INSERT INTO accounts (id, number, username, email, password_hash, role, first_name, last_name, verified, created_at)
+INSERT INTO accounts (id, number, username, username_key, email, email_key, password_hash, role, first_name, last_name,
+                      verified, created_at)
 SELECT (((extract(epoch FROM clock()) - :epoch) * :ticks)::bigint - :customers + n) << 16 | (:node << 8) | 200,
-       'FH-' || lpad(n::text, 8, '0'), 'fullhouse' || n, 'fullhouse' || n || '@example.com', '', 'customer',
+       'FH-' || lpad(n::text, 8, '0'), 'fullhouse' || n, 'fullhouse' || n, 'fullhouse' || n || '@example.com',
+       'fullhouse' || n || '@example.com', '', 'customer',
        'Guest', 'No ' || n, true, clock() - interval '400 days'
   FROM generate_series(1, :customers) n;
 INSERT INTO sessions (id, account_id, key_hash, ip, agent, started_at)

@@ -37,16 +37,27 @@ async def _seed(db: asyncpg.Connection, sections: int, price_cents: int) -> Seed
     region, category, venue, host, event = new(), new(), new(), new(), new()
     name = secrets.token_hex(4)
     customer, key = await add_customer(db, name)
-    await db.execute("INSERT INTO regions VALUES ($1, $2, 'Antigua and Barbuda', '', '')", region, name)
-    await db.execute("INSERT INTO categories VALUES ($1, $2, '{Rock,Jazz}')", category, name)
     await db.execute(
-        "INSERT INTO venues VALUES ($1, $2, $3, 'Queen Elizabeth Highway', -61.79, 17.14, 'America/Antigua')",
+        "INSERT INTO regions (id, name, name_key, country, district, city)"
+        " VALUES ($1, $2, lower($2), 'Antigua and Barbuda', '', '')",
+        region,
+        name,
+    )
+    await db.execute(
+        "INSERT INTO categories (id, name, name_key, subcategories) VALUES ($1, $2, lower($2), '{Rock,Jazz}')",
+        category,
+        name,
+    )
+    await db.execute(
+        "INSERT INTO venues (id, name, name_key, region_id, address, longitude, latitude, timezone)"
+        " VALUES ($1, $2, lower($2), $3, 'Queen Elizabeth Highway', -61.79, 17.14, 'America/Antigua')",
         venue,
         name,
         region,
     )
     await db.execute(
-        "INSERT INTO hosts VALUES ($1, $2, 'Ann Other', 'ann@example.com', 'Shows', '', '', '', '', '', '', '', '')",
+        "INSERT INTO hosts VALUES ($1, $2, 'Ann Other', 'ann@example.com', 'Shows', '', '', '', '', '', '', '',"
+        " '', NULL, lower($2), '')",
         host,
         name,
     )
@@ -54,10 +65,10 @@ async def _seed(db: asyncpg.Connection, sections: int, price_cents: int) -> Seed
     await db.execute(
         """INSERT INTO events (id, host_id, category_id, subcategory, venue_id, timezone, type, title, description,
                                status, approved, public, start_text, end_text, starts_at, ends_at, disclaimer, tags,
-                               published_at)
+                               published_at, title_key, title_sort)
            VALUES ($1, $2, $3, 'Rock', $4, 'America/Antigua', 'Standard', $5, 'A night to remember', 'Listed', true,
                    true, '2034-06-07T20:00', '2034-06-07T23:00', '2034-06-08T00:00Z', '2034-06-08T03:00Z', '', '[]',
-                   clock())""",
+                   clock(), lower($5), '')""",
         event,
         host,
         category,
@@ -67,8 +78,8 @@ async def _seed(db: asyncpg.Connection, sections: int, price_cents: int) -> Seed
     section_ids = [new() for _ in range(sections)]
     await db.executemany(
         """INSERT INTO sections (id, event_id, name, description, base_price_cents, sales_start_text, sales_end_text,
-                                 active, capacity)
-           VALUES ($1, $2, $3, 'Standing', $4, '2026-01-01T00:00', '2034-06-07T20:00', true, $5)""",
+                                 active, capacity, name_key)
+           VALUES ($1, $2, $3, 'Standing', $4, '2026-01-01T00:00', '2034-06-07T20:00', true, $5, lower($3))""",
         [(section, event, f"Section {n}", price_cents, PLACES) for n, section in enumerate(section_ids)],
     )
     return Seeded(event, section_ids, key, customer)
@@ -81,8 +92,10 @@ async def add_customers(dsn: str, count: int) -> list[str]:
     db = await asyncpg.connect(dsn)
     try:
         await db.execute(
-            """INSERT INTO accounts (id, number, username, email, password_hash, role, created_at)
-               SELECT id, name, name, name || '@example.com', '', 'customer', clock()
+            """INSERT INTO accounts (id, number, username, username_key, email, email_key, password_hash, role,
+                                 created_at)
+               SELECT id, name, name, lower(name), name || '@example.com', lower(name || '@example.com'), '',
+                      'customer', clock()
                  FROM unnest($1::bigint[], $2::text[]) AS new (id, name)""",
             accounts,
             [f"BU-{account % 2**32:08X}" for account in accounts],
@@ -103,8 +116,8 @@ async def add_customer(db: asyncpg.Connection, name: str) -> tuple[int, str]:
     account, key = NEW_IDS.new(), secrets.token_hex(16)
     number = f"{name[:2].upper()}-{hashlib.sha256(name.encode()).hexdigest()[:8].upper()}"
     await db.execute(
-        "INSERT INTO accounts (id, number, username, email, password_hash, role, created_at)"
-        " VALUES ($1, $2, $3, $4, '', 'customer', clock())",
+        "INSERT INTO accounts (id, number, username, username_key, email, email_key, password_hash, role, created_at)"
+        " VALUES ($1, $2, $3, lower($3), $4, lower($4), '', 'customer', clock())",
         account,
         number,
         name,

@@ -234,8 +234,8 @@ async def add_person(http: httpx.AsyncClient, db: asyncpg.Connection, name: str,
     number = f"{username[:2].upper()}-{hashlib.sha256(username.encode()).hexdigest()[:8].upper()}"
     email = f"{username}@example.com"
     await db.execute(
-        "INSERT INTO accounts (id, number, username, email, password_hash, role, first_name, last_name, created_at)"
-        " VALUES ($1, $2, $3, $4, '', $5, $6, 'Tester', clock())",
+        "INSERT INTO accounts (id, number, username, username_key, email, email_key, password_hash, role, first_name,"
+        " last_name, created_at) VALUES ($1, $2, $3, lower($3), $4, lower($4), '', $5, $6, 'Tester', clock())",
         account,
         number,
         username,

@@ -308,18 +308,32 @@ async def hold_ticket(db: asyncpg.Connection, owner: Client, *, ends: str, event
     ids = [NEW_IDS.new() for _ in range(9)]
     region, category, venue, host, event, section, order, item, ticket = ids
     name = unique("thing")
-    await db.execute("INSERT INTO regions VALUES ($1, $2, '', '', '')", region, name)
-    await db.execute("INSERT INTO categories VALUES ($1, $2, '{}')", category, name)
-    await db.execute("INSERT INTO venues VALUES ($1, $2, $3, '', 0, 0, 'UTC')", venue, name, region)
     await db.execute(
-        "INSERT INTO hosts VALUES ($1, $2, '', '', '', '', '', '', '', '', '', '', '')",
+        "INSERT INTO regions (id, name, name_key, country, district, city) VALUES ($1, $2, lower($2), '', '', '')",
+        region,
+        name,
+    )
+    await db.execute(
+        "INSERT INTO categories (id, name, name_key, subcategories) VALUES ($1, $2, lower($2), '{}')", category, name
+    )
+    await db.execute(
+        "INSERT INTO venues (id, name, name_key, region_id, address, longitude, latitude, timezone)"
+        " VALUES ($1, $2, lower($2), $3, '', 0, 0, 'UTC')",
+        venue,
+        name,
+        region,
+    )
+    await db.execute(
+        "INSERT INTO hosts VALUES ($1, $2, '', '', '', '', '', '', '', '', '', '', '', NULL, lower($2), '')",
         host,
         name,
     )
     await db.execute(
         "INSERT INTO events (id, host_id, category_id, subcategory, venue_id, timezone, type, title, description,"
-        " status, public, start_text, end_text, ends_at, disclaimer, tags, published_at)"
-        f" VALUES ($1, $2, $3, '', $4, 'UTC', 'Standard', $5, '', $6, true, '', '', {ends}, '', '[]', clock())",
+        " status, public, start_text, end_text, ends_at, disclaimer, tags, published_at,"
+        " title_key, title_sort)"
+        f" VALUES ($1, $2, $3, '', $4, 'UTC', 'Standard', $5, '', $6, true, '', '', {ends}, '', '[]', clock(),"
+        " lower($5), '')",
         event,
         host,
         category,
@@ -329,7 +343,7 @@ async def hold_ticket(db: asyncpg.Connection, owner: Client, *, ends: str, event
     )
     await db.execute(
         "INSERT INTO sections (id, event_id, name, description, base_price_cents, sales_start_text, sales_end_text,"
-        " active, capacity, sold) VALUES ($1, $2, 'Floor', '', 0, '', '', true, 10, 1)",
+        " active, capacity, sold, name_key) VALUES ($1, $2, 'Floor', '', 0, '', '', true, 10, 1, 'floor')",
         section,
         event,
     )

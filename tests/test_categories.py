@@ -16,8 +16,10 @@ async def stage(db: asyncpg.Connection, category: dict[str, object], subcategory
     venue, host = await make_venue(administrator), await make_host(administrator)
     await db.execute(
         "INSERT INTO events (id, host_id, category_id, subcategory, venue_id, timezone, type, title, description,"
-        " status, public, start_text, end_text, disclaimer, tags, published_at)"
-        " VALUES ($1, $2, $3, $4, $5, 'America/Antigua', 'Standard', $6, '', 'Draft', true, '', '', '', '[]', clock())",
+        " status, public, start_text, end_text, disclaimer, tags, published_at,"
+        " title_key, title_sort)"
+        " VALUES ($1, $2, $3, $4, $5, 'America/Antigua', 'Standard', $6, '', 'Draft', true, '', '', '', '[]', clock(),"
+        " lower($6), '')",
         event,
         int(id_of(host)),
         int(id_of(category)),

@@ -196,6 +196,7 @@ BREAKAGES = {
         ),
         "UPDATE refunds SET status = 'Pending', closed_at = NULL, ask_at = clock() - interval '1 hour'",
     ],
+    "sort keys": ["UPDATE sort_keys SET version = 0"],
     "letters": [
         (
             "INSERT INTO mails (letter, about, posted_at, due_at)"

@@ -218,6 +218,17 @@ def test_every_migration_has_a_number_of_its_own() -> None:
     assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]
 
 
+def test_names_are_compared_by_their_keys() -> None:
+    """The database folds case by other rules than Python: `kit/identity` makes the keys, both sides compare those."""
+    folded = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in MODULES
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if re.search(r"(?<![.\w])(lower|upper|initcap)\(|\bI?LIKE\b.*\$", line) and "starts_with" not in line
+    ]
+    assert not folded
+
+
 def test_every_setting_is_documented() -> None:
     written = (ROOT / "docs" / "configuration.md").read_text()
     assert table() in written, "docs/configuration.md is behind: `python3 run.py docs` writes it"

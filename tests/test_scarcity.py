@@ -47,8 +47,10 @@ async def open_sessions(db: asyncpg.Connection, count: int) -> list[str]:
     keys = [secrets.token_hex(16) for _ in range(count)]
     accounts = [NEW_IDS.new() for _ in keys]
     await db.execute(
-        """INSERT INTO accounts (id, number, username, email, password_hash, role, created_at)
-           SELECT id, name, name, name || '@example.com', '', 'customer', clock()
+        """INSERT INTO accounts (id, number, username, username_key, email, email_key, password_hash, role,
+                                 created_at)
+           SELECT id, name, name, lower(name), name || '@example.com', lower(name) || '@example.com', '', 'customer',
+                  clock()
              FROM unnest($1::bigint[], $2::text[]) AS new (id, name)""",
         accounts,
         [f"BU-{secrets.token_hex(4).upper()}" for _ in keys],

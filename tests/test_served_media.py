@@ -24,16 +24,35 @@ def data_url(colour: tuple[int, int, int] = (200, 30, 40)) -> str:
 async def insert_event(db: asyncpg.Connection, status: str = "Listed", title: str = "") -> int:
     """An event and what it needs, written directly."""
     region, venue, category, host, event = [NEW_IDS.new() for _ in range(5)]
-    await db.execute("INSERT INTO regions VALUES ($1, $2, 'France', '', '')", region, unique("Region"))
-    await db.execute("INSERT INTO venues VALUES ($1, $2, $3, 'Street', 0, 0, 'UTC')", venue, unique("Venue"), region)
-    await db.execute("INSERT INTO categories VALUES ($1, $2, '{Jazz}')", category, unique("Category"))
     await db.execute(
-        "INSERT INTO hosts VALUES ($1, $2, 'c', 'e@x.com', '', '', '', '', '', '', '', '', '')", host, unique("Host")
+        "INSERT INTO regions (id, name, name_key, country, district, city)"
+        " VALUES ($1, $2, lower($2), 'France', '', '')",
+        region,
+        unique("Region"),
+    )
+    await db.execute(
+        "INSERT INTO venues (id, name, name_key, region_id, address, longitude, latitude, timezone)"
+        " VALUES ($1, $2, lower($2), $3, 'Street', 0, 0, 'UTC')",
+        venue,
+        unique("Venue"),
+        region,
+    )
+    await db.execute(
+        "INSERT INTO categories (id, name, name_key, subcategories) VALUES ($1, $2, lower($2), '{Jazz}')",
+        category,
+        unique("Category"),
+    )
+    await db.execute(
+        "INSERT INTO hosts VALUES ($1, $2, 'c', 'e@x.com', '', '', '', '', '', '', '', '', '', NULL, lower($2), '')",
+        host,
+        unique("Host"),
     )
     await db.execute(
         "INSERT INTO events (id, host_id, category_id, subcategory, venue_id, timezone, type, title, description,"
-        " status, public, start_text, end_text, disclaimer, tags, published_at)"
-        " VALUES ($1, $2, $3, 'Jazz', $4, 'UTC', 'Standard', $5, '', $6, true, '', '', '', '[]', clock())",
+        " status, public, start_text, end_text, disclaimer, tags, published_at,"
+        " title_key, title_sort)"
+        " VALUES ($1, $2, $3, 'Jazz', $4, 'UTC', 'Standard', $5, '', $6, true, '', '', '', '[]', clock(),"
+        " lower($5), '')",
         event,
         host,
         category,

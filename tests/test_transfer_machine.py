@@ -94,8 +94,8 @@ class World:
             section = NEW_IDS.new()
             await self.db.execute(
                 """INSERT INTO sections (id, event_id, name, description, base_price_cents, sales_start_text,
-                                         sales_end_text, active, capacity)
-                   VALUES ($1, $2, $3, '', $4, '', '', true, 1000)""",
+                                         sales_end_text, active, capacity, name_key)
+                   VALUES ($1, $2, $3, '', $4, '', '', true, 1000, $3)""",
                 section,
                 self.event,
                 str(section),

@@ -34,8 +34,8 @@ class Scene:
         section = NEW_IDS.new()
         await self.db.execute(
             """INSERT INTO sections (id, event_id, name, description, base_price_cents, sales_start_text,
-                                     sales_end_text, active, capacity)
-               VALUES ($1, $2, $3, '', 2000, '', '', true, 10)""",
+                                     sales_end_text, active, capacity, name_key)
+               VALUES ($1, $2, $3, '', 2000, '', '', true, 10, $3)""",
             section,
             self.event,
             str(section),

@@ -185,7 +185,9 @@ async def test_tickets_are_sent_claimed_and_opened_with(
     assert all(serial[:11] == first[:11] for serial, _ in received)
     new = (await dave.get(f"/tickets/{received[0][0]}")).body
     assert (new["owner"], new["issued"]) == (short(dave, "Dave"), claimed["date"])
-    assert (await carol.get(f"/tickets/{first}")).body == GENERAL
+    former = await carol.get(f"/tickets/{first}")
+    assert (former["status"], former["owner"]["number"]) == ("Voided", carol.number)
+    assert (await dave.get(f"/tickets/{first}")).status == 403
 
     admitted = await night.scan(first, received[0][0], second, third)
     assert [(one["ticket"], one["patron"]["number"]) for one in admitted.body] == [

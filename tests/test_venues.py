@@ -24,9 +24,11 @@ async def stage(db: asyncpg.Connection, administrator: Client, venue: dict[str, 
     event, section = NEW_IDS.new(), NEW_IDS.new()
     await db.execute(
         "INSERT INTO events (id, host_id, category_id, subcategory, venue_id, timezone, type, title, description,"
-        " status, public, start_text, end_text, starts_at, ends_at, disclaimer, tags, published_at)"
+        " status, public, start_text, end_text, starts_at, ends_at, disclaimer, tags, published_at,"
+        " title_key, title_sort)"
         " VALUES ($1, $2, $3, 'Jazz', $4, 'America/Antigua', 'Standard', $5, '', 'Listed', true, $6, $7,"
-        " instant($6, 'America/Antigua'), instant($7, 'America/Antigua'), '', '[]', clock())",
+        " instant($6, 'America/Antigua'), instant($7, 'America/Antigua'), '', '[]', clock(),"
+        " lower($5), '')",
         event,
         int(id_of(await make_host(administrator))),
         int(id_of(await make_category(administrator))),
@@ -37,8 +39,8 @@ async def stage(db: asyncpg.Connection, administrator: Client, venue: dict[str, 
     )
     await db.execute(
         "INSERT INTO sections (id, event_id, name, description, base_price_cents, sales_start_text, sales_end_text,"
-        " sales_start, sales_end, active, capacity) VALUES ($1, $2, 'Floor', '', 0, $3, '',"
-        " instant($3, 'America/Antigua'), NULL, true, 10)",
+        " sales_start, sales_end, active, name_key, capacity) VALUES ($1, $2, 'Floor', '', 0, $3, '',"
+        " instant($3, 'America/Antigua'), NULL, true, 'floor', 10)",
         section,
         event,
         start,

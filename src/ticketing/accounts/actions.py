@@ -7,6 +7,7 @@ from ticketing.kit.callers import announce
 from ticketing.kit.database import Connection
 from ticketing.kit.errors import Taken
 from ticketing.kit.forms import Body
+from ticketing.kit.identity import address_identity, person_identity
 from ticketing.kit.letters import Letter, post, seal
 from ticketing.kit.vault import Vault
 
@@ -35,14 +36,18 @@ _COLUMNS = {
 }
 
 
+# What is found by a key of its own, and how that is made.
+_KEYS = {"username": person_identity, "email": address_identity}
+
+
 async def ensure_free(db: Connection, body: Body, *, but: int | None = None) -> None:
     """Raise Taken when somebody else goes by the username, or else by the e-mail address, in any case."""
     for name in ("username", "email"):
         wanted = PROFILE.text(body, name)
         if wanted is not None and await db.fetchval(
-            f"SELECT true FROM accounts WHERE lower({name}) = lower($1) AND removed_at IS NULL AND NOT integration"
+            f"SELECT true FROM accounts WHERE {name}_key = $1 AND removed_at IS NULL AND NOT integration"
             " AND id IS DISTINCT FROM $2",
-            wanted,
+            _KEYS[name](wanted),
             but,
         ):
             raise Taken("user", {name: wanted})
@@ -63,6 +68,7 @@ async def create_account(
     """
     number = rules.new_number(values["username"])
     given = {column: values.get(member, "") for member, column in _COLUMNS.items()}
+    given |= {f"{name}_key": make(given[name]) for name, make in _KEYS.items()}
     await db.execute(
         f"INSERT INTO accounts (id, number, password_hash, role, verified, created_at, {', '.join(given)})"
         f" VALUES ($1, $2, $3, $4, $5, clock(), {_places(6, len(given))})",
@@ -80,12 +86,13 @@ async def create_integration_account(db: Connection, account_id: int, name: str,
     """Write the account that an integration acts as, and give it a number: it has no address and no password."""
     number = rules.new_number(name)
     await db.execute(
-        "INSERT INTO accounts (id, number, username, email, password_hash, role, integration, created_at)"
-        " VALUES ($1, $2, $3, '', '', $4, true, clock())",
+        "INSERT INTO accounts (id, number, username, email, password_hash, role, integration, created_at, username_key,"
+        " email_key) VALUES ($1, $2, $3, '', '', $4, true, clock(), $5, '')",
         account_id,
         number,
         name,
         access,
+        person_identity(name),
     )
     return number
 
@@ -96,6 +103,7 @@ async def update_account(db: Connection, vault: Vault, account_id: int, values: 
     A new address is not verified, the old one is told, and what was sent there opens nothing any more.
     """
     given = {_COLUMNS[member]: value for member, value in values.items()}
+    given |= {f"{name}_key": make(given[name]) for name, make in _KEYS.items() if name in given}
     if "email" in given and (old := await _unverify(db, account_id, given["email"])):
         await close_requests(db, account_id, *Purpose)
         await post(db, [Letter("email_changed", account=account_id, sealed=seal(vault, {"email": old}))])
@@ -110,9 +118,9 @@ async def update_account(db: Connection, vault: Vault, account_id: int, values: 
 async def _unverify(db: Connection, account_id: int, email: str) -> str | None:
     """The address that the account leaves for this one, if it is another."""
     old: str | None = await db.fetchval(
-        "UPDATE accounts SET verified = false WHERE id = $1 AND lower(email) <> lower($2) RETURNING email",
+        "UPDATE accounts SET verified = false WHERE id = $1 AND email_key <> $2 RETURNING email",
         account_id,
-        email,
+        address_identity(email),
     )
     return old
 
@@ -186,7 +194,7 @@ SELECT true FROM host_administrators own
    AND EXISTS (
        SELECT FROM events event
         WHERE event.host_id = own.host_id AND event.removed_at IS NULL AND event.status NOT IN ('Draft', 'Cancelled')
-          AND coalesce(event.ends_at, event.starts_at + interval '1 day', 'infinity') > clock()) LIMIT 1"""
+          AND event.over_at > clock()) LIMIT 1"""
 
 
 async def ensure_hosts_are_run(db: Connection, without: int) -> None:

@@ -13,6 +13,7 @@ from enum import StrEnum
 from ticketing.kit import ids
 from ticketing.kit.database import Connection, Row
 from ticketing.kit.errors import NotFound, TooManyRequests
+from ticketing.kit.identity import address_identity
 from ticketing.kit.letters import Letter, post, seal
 from ticketing.kit.vault import Vault
 from ticketing.settings import Settings
@@ -63,7 +64,7 @@ class Attempt:
 async def find_addressee(db: Connection, email: str) -> int:
     """The id of the person with this e-mail address, in any case. Raises AccountNotFound."""
     found: int | None = await db.fetchval(
-        f"SELECT id FROM accounts account WHERE {PEOPLE} AND lower(email) = lower($1)", email
+        f"SELECT id FROM accounts account WHERE {PEOPLE} AND email_key = $1", address_identity(email)
     )
     if found is None:
         raise AccountNotFound
@@ -80,8 +81,8 @@ async def request_code(
     Raises AccountNotFound.
     """
     account = await db.fetchrow(
-        f"SELECT id, email, role FROM accounts account WHERE {PEOPLE} AND lower(email) = lower($1) FOR NO KEY UPDATE",
-        email,
+        f"SELECT id, email, role FROM accounts account WHERE {PEOPLE} AND email_key = $1 FOR NO KEY UPDATE",
+        address_identity(email),
     )
     if account is None:
         raise AccountNotFound

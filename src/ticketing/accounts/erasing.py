@@ -6,11 +6,12 @@ answers to programs that acted for him, encrypted - is gone within a day.
 
 from ticketing.kit.database import Connection, Row
 from ticketing.kit.idempotency import forget_answers
+from ticketing.kit.identity import address_identity, person_identity
 from ticketing.kit.letters import erase_letters
 
 ANONYMOUS = "deleted"
 _PROFILE = (
-    "email", "password_hash", "first_name", "last_name", "title", "date_of_birth", "phone", "country",
+    "email", "email_key", "password_hash", "first_name", "last_name", "title", "date_of_birth", "phone", "country",
     "first_address_line", "second_address_line", "city", "state",
 )  # fmt: skip
 
@@ -36,7 +37,7 @@ async def erase(db: Connection, account_id: int) -> None:
 async def _erase_profile(db: Connection, account_id: int) -> None:
     cleared = ", ".join(f"{column} = ''" for column in _PROFILE)
     await db.execute(
-        f"UPDATE accounts SET {cleared}, username = $2, verified = false, activated = false,"
+        f"UPDATE accounts SET {cleared}, username = $2, username_key = $2, verified = false, activated = false,"
         " preferred_region_id = NULL, removed_at = clock() WHERE id = $1",
         account_id,
         ANONYMOUS,
@@ -45,17 +46,20 @@ async def _erase_profile(db: Connection, account_id: int) -> None:
 
 async def _erase_at_hosts(db: Connection, person: Row) -> None:
     """A host stays; where it gave the person's own name, address or number, it gives none."""
-    await db.execute(
-        "UPDATE hosts SET contact = CASE WHEN lower(contact) = ANY($2::text[]) THEN '' ELSE contact END,"
-        " email = CASE WHEN lower(email) = lower($3) THEN '' ELSE email END,"
-        " phone = CASE WHEN phone = $4 THEN '' ELSE phone END"
-        " WHERE id IN (SELECT host_id FROM host_administrators WHERE account_id = $1)"
-        "   AND (lower(contact) = ANY($2::text[]) OR lower(email) = lower($3) OR phone = $4 AND phone <> '')",
+    hosts = await db.fetch(
+        "SELECT id, contact, email, phone FROM hosts"
+        " WHERE id IN (SELECT host_id FROM host_administrators WHERE account_id = $1) ORDER BY id FOR UPDATE",
         person["id"],
-        _names(person),
-        person["email"],
-        person["phone"],
     )
+    names, address = _names(person), address_identity(person["email"])
+    for host in hosts:
+        await db.execute(
+            "UPDATE hosts SET contact = $2, email = $3, phone = $4 WHERE id = $1",
+            host["id"],
+            "" if person_identity(host["contact"]) in names else host["contact"],
+            "" if address_identity(host["email"]) == address else host["email"],
+            "" if host["phone"] == person["phone"] else host["phone"],
+        )
     await db.execute("DELETE FROM host_administrators WHERE account_id = $1", person["id"])
 
 
@@ -76,7 +80,7 @@ async def _erase_history(db: Connection, person: Row) -> None:
     )
 
 
-def _names(person: Row) -> list[str]:
-    """What he may have signed with, in lower case."""
+def _names(person: Row) -> set[str]:
+    """The keys of what he may be called."""
     whole = f"{person['first_name']} {person['last_name']}" if person["first_name"] and person["last_name"] else ""
-    return [name.lower() for name in (person["username"], person["email"], whole) if name]
+    return {person_identity(name) for name in (person["username"], person["email"], whole) if name}

@@ -86,7 +86,8 @@ PROFILE = Form(
     ]
 )
 
-NEW_PASSWORD = Form([Field("current", text(256, example="correct horse battery")), Field("password", _PASSWORD)])
+_ANY_PASSWORD = checked(bool, "a password", {"format": "password"}, maximum=256, example="correct horse battery")
+NEW_PASSWORD = Form([Field("current", _ANY_PASSWORD), Field("password", _PASSWORD)])
 
 PREFERENCES = Form([Field("region", identifier(), find=_find_region)])
 
@@ -101,7 +102,7 @@ LOOKUP = Form(
 
 
 _CODE = digits(6, 6, example="204816")
-REASON = Form([Field("reason", text(1000, example="Asked for it on the telephone"))])
+REASON = Form([Field("reason", text(1000, lines=True, example="Asked for it on the telephone"))])
 TOGGLE = Form(
     [
         *REASON.fields,

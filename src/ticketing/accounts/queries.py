@@ -5,6 +5,7 @@ from typing import Any
 
 from ticketing.kit.callers import Caller
 from ticketing.kit.database import Connection, Row
+from ticketing.kit.identity import person_identity
 from ticketing.kit.paging import Filter, Listing, exact
 
 from .errors import AccountNotFound, NotYourAccount
@@ -69,8 +70,10 @@ def build_account(row: Row) -> Account:
 
 
 def _exact(column: str) -> Filter:
-    """The text as it is, found through the index that ignores case."""
-    return Filter(f"lower({column}) = lower({{}}) AND {column} = {{}}", str)
+    """The text as it is, found through the index of keys."""
+    return Filter(
+        f"{column}_key = ({{}}::text[])[1] AND {column} = ({{}}::text[])[2]", lambda text: [person_identity(text), text]
+    )
 
 
 ACCOUNTS: Listing[Account] = Listing(
@@ -116,9 +119,9 @@ async def find_identified(db: Connection, identification: str) -> Row | None:
     """
     return await db.fetchrow(
         "SELECT id, number, role, password_hash, activated, verified,"
-        " lower(username) = lower($1) AND lower(email) <> lower($1) AS is_named FROM accounts account"
-        f" WHERE {PEOPLE} AND (lower(username) = lower($1) OR lower(email) = lower($1))",
-        identification,
+        " username_key = $1 AND email_key <> $1 AS is_named FROM accounts account"
+        f" WHERE {PEOPLE} AND (username_key = $1 OR email_key = $1)",
+        person_identity(identification),
     )
 
 

@@ -10,6 +10,9 @@ from enum import Enum, auto
 import email_validator
 import phonenumbers
 
+from ticketing.kit.identity import address_identity, is_known, is_visible
+from ticketing.kit.unicode import BLANK, IGNORABLE
+
 # Nothing is delivered here, and an installation may well live under `.local` or `.test`.
 email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
@@ -29,7 +32,9 @@ def is_username(text: str) -> bool:
     return (
         0 < len(text) <= USERNAME_LENGTH
         and text == text.strip()
-        and not any(unicodedata.category(letter).startswith("C") for letter in text)
+        and is_visible(text)
+        and is_known(text)
+        and not any(unicodedata.category(letter)[0] == "C" or letter in IGNORABLE or letter in BLANK for letter in text)
     )
 
 
@@ -38,7 +43,7 @@ def is_somebodys_address(username: str, email: str) -> bool:
 
     People are identified by either, so nobody may go by what is, or may become, another's address.
     """
-    return "@" in username and username.lower() != email.lower()
+    return "@" in username and address_identity(username) != address_identity(email)
 
 
 def is_email(text: str) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 
 from ticketing.kit.database import Connection
 from ticketing.kit.errors import Conflict, NotFound, Taken, about
+from ticketing.kit.identity import identity
 
 
 class CategoryInUse(Conflict):
@@ -17,8 +18,8 @@ class CategoryInUse(Conflict):
 async def ensure_name_free(db: Connection, name: str | None, *, but: int | None = None) -> None:
     """Raise Taken when another category bears the name."""
     if name is not None and await db.fetchval(
-        "SELECT true FROM categories WHERE lower(name) = lower($1) AND removed_at IS NULL AND id IS DISTINCT FROM $2",
-        name,
+        "SELECT true FROM categories WHERE name_key = $1 AND removed_at IS NULL AND id IS DISTINCT FROM $2",
+        identity(name),
         but,
     ):
         raise Taken("category", {"name": name})
@@ -27,9 +28,10 @@ async def ensure_name_free(db: Connection, name: str | None, *, but: int | None 
 async def create_category(db: Connection, category_id: int, values: dict[str, Any]) -> None:
     """Write a new category."""
     await db.execute(
-        "INSERT INTO categories (id, name, subcategories) VALUES ($1, $2, $3)",
+        "INSERT INTO categories (id, name, name_key, subcategories) VALUES ($1, $2, $3, $4)",
         category_id,
         values["name"],
+        identity(values["name"]),
         values["subcategories"],
     )
 
@@ -51,9 +53,10 @@ async def update_category(db: Connection, category_id: int, values: dict[str, An
     if subcategories is not None:
         await _ensure_kept(db, category_id, subcategories)
     await db.execute(
-        "UPDATE categories SET name = $2, subcategories = coalesce($3, subcategories) WHERE id = $1",
+        "UPDATE categories SET name = $2, name_key = $3, subcategories = coalesce($4, subcategories) WHERE id = $1",
         category_id,
         values["name"],
+        identity(values["name"]),
         subcategories,
     )
 

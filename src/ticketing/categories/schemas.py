@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 
-from ticketing.kit.forms import BadValue, Field, Form, Kind, text, texts
+from ticketing.kit.forms import BadValue, Field, Form, Kind, identifying, texts
+from ticketing.kit.identity import identity
 
 
 class Category(msgspec.Struct, rename="camel"):
@@ -17,11 +18,11 @@ class Category(msgspec.Struct, rename="camel"):
 
 
 def _distinct(kind: Kind) -> Kind:
-    """A list of texts of which no two are the same in any case."""
+    """A list of texts of which no two are the same name."""
 
     def parse(value: Any) -> list[str]:
         parsed: list[str] = kind.parse(value)
-        if len({one.casefold() for one in parsed}) < len(parsed):
+        if len({identity(one) for one in parsed}) < len(parsed):
             raise BadValue("names one twice, in whatever case")
         return parsed
 
@@ -30,7 +31,7 @@ def _distinct(kind: Kind) -> Kind:
 
 CATEGORY = Form(
     [
-        Field("name", text(example="Music")),
+        Field("name", identifying(example="Music")),
         Field(
             "subcategories",
             _distinct(texts(100, each=200, example=["Jazz", "Soca"])),

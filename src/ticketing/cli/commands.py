@@ -17,6 +17,7 @@ from . import admin, integrations, ticket_keys
 from .database import reached, run
 from .doctor import doctor
 from .options import DataDir
+from .sort_keys import sort_keys
 from .terminal import answers, faults_explained, progress, say
 
 app = typer.Typer(
@@ -31,6 +32,7 @@ app.add_typer(admin.app, name="admin")
 app.add_typer(integrations.app, name="integrations")
 app.add_typer(ticket_keys.app, name="ticket-keys")
 app.command()(doctor)
+app.command("sort-keys")(sort_keys)
 
 
 def _print_version(wanted: bool) -> None:

@@ -7,6 +7,8 @@ and not a moment. The clock is asked only where waiting itself is the fault.
 
 from dataclasses import dataclass
 
+from ticketing.kit.collation import VERSION
+
 LATE_MINUTES = 10  # what recurs every half minute and was not done in this time will not be done
 
 
@@ -314,5 +316,12 @@ SELECT format('refund %s', id), 'it is open, and nobody asks about it'
         """
 SELECT format('letter %s (%s)', id, letter) AS thing, format('it has been waiting since %s', posted_at) AS fault
   FROM mails WHERE status = 'Waiting' AND posted_at < clock() - interval '1 hour'""",
+    ),
+    Check(
+        "sort keys",
+        "Names are sorted by the table of this version.",
+        f"""
+SELECT 'the order of names' AS thing, format('it is that of table %s: run `ticketing sort-keys`', version) AS fault
+  FROM sort_keys WHERE version <> {VERSION}""",
     ),
 ]

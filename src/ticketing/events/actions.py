@@ -4,8 +4,10 @@ from typing import Any
 
 import msgspec
 
+from ticketing.kit.collation import sort_key
 from ticketing.kit.database import Connection
 from ticketing.kit.errors import Taken
+from ticketing.kit.identity import identity
 from ticketing.kit.letters import Letter, post
 from ticketing.kit.vault import Vault
 from ticketing.sessions.gate_keys import issue_token
@@ -15,9 +17,10 @@ from .queries import RunEvent
 
 _REGISTER = """
 INSERT INTO events (id, host_id, category_id, subcategory, venue_id, timezone, type, title, description, status, public,
-                    featured, start_text, end_text, starts_at, ends_at, disclaimer, tags, published_at)
+                    featured, start_text, end_text, starts_at, ends_at, disclaimer, tags, published_at, title_key,
+                    title_sort)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'Draft', $10,
-        $11, $12, $13, instant($12, $6), instant($13, $6), $14, $15::text::jsonb, clock())"""
+        $11, $12, $13, instant($12, $6), instant($13, $6), $14, $15::text::jsonb, clock(), $16, $17)"""
 
 # What holders of tickets must hear of: another time or place of something that still lies ahead.
 _UPDATE = """
@@ -26,7 +29,8 @@ UPDATE events SET category_id = $2, subcategory = $3, venue_id = $4, timezone = 
        description = $8, public = $9, featured = coalesce($10, featured),
        start_text = coalesce($11, before.start_text), end_text = coalesce($12, before.end_text),
        starts_at = instant(coalesce($11, before.start_text), $5), ends_at = instant(coalesce($12, before.end_text), $5),
-       disclaimer = coalesce($13, disclaimer), tags = coalesce($14::text::jsonb, tags)
+       disclaimer = coalesce($13, disclaimer), tags = coalesce($14::text::jsonb, tags),
+       title_key = $15, title_sort = $16
   FROM before WHERE id = $1
 RETURNING before.venue_id, before.start_text, before.end_text,
           (before.venue_id, before.start_text, before.end_text)
@@ -34,13 +38,26 @@ RETURNING before.venue_id, before.start_text, before.end_text,
           AND events.status <> 'Cancelled' AND events.over_at > clock() AS is_news"""
 
 
+# Whoever takes a title holds this until his transaction ends: no index can know that an event will be over.
+_LOCK_TITLE = "SELECT pg_advisory_xact_lock($1, hashtext($2))"
+TITLES = 0x7156  # the class of the advisory locks that stand for titles
+
+_IS_TAKEN = """
+SELECT true FROM events
+ WHERE title_key = $1 AND removed_at IS NULL AND status <> 'Cancelled' AND over_at > clock() AND id IS DISTINCT FROM $2
+ LIMIT 1"""
+
+
 async def ensure_title_free(db: Connection, title: str | None, *, but: int | None = None) -> None:
-    """Raise Taken when another event bears the title."""
-    if title is not None and await db.fetchval(
-        "SELECT true FROM events WHERE lower(title) = lower($1) AND removed_at IS NULL AND id IS DISTINCT FROM $2",
-        title,
-        but,
-    ):
+    """Raise Taken when another event that is neither cancelled nor over bears the title.
+
+    It stays free until the transaction ends: two who want one title come one after the other.
+    """
+    if title is None:
+        return
+    key = identity(title)
+    await db.execute(_LOCK_TITLE, TITLES, key)
+    if await db.fetchval(_IS_TAKEN, key, but):
         raise Taken("event", {"title": title})
 
 
@@ -86,6 +103,8 @@ async def register_event(db: Connection, vault: Vault, event_id: int, token_id: 
         values["end"],
         values["disclaimer"],
         _tags(values["tags"]),
+        identity(values["title"]),
+        sort_key(values["title"]),
     )
     await issue_token(db, vault, token_id, event_id, is_global=True)
 
@@ -109,6 +128,8 @@ async def update_event(db: Connection, event: RunEvent, values: dict[str, Any]) 
         values.get("end"),
         values.get("disclaimer"),
         _tags(values["tags"]) if "tags" in values else None,
+        identity(values["title"]),
+        sort_key(values["title"]),
     )
     if zone != event.timezone:
         await _move_sales(db, event.id, zone)

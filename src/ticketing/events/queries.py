@@ -11,7 +11,7 @@ from ticketing.kit.database import Connection, Row
 from ticketing.kit.errors import NotFound
 from ticketing.kit.money import to_amount
 from ticketing.kit.operations import Call
-from ticketing.kit.paging import Filter, Listing, boolean, exact, reference
+from ticketing.kit.paging import Always, Filter, Listing, boolean, exact, reference
 from ticketing.kit.shared_reads import SharedReads
 
 from .errors import Unlisted
@@ -26,7 +26,7 @@ ACTIVE = boolean("coalesce(event.ends_at > (SELECT clock()), false)")
 
 # Unset dates come first; popularity is what the sections have sold.
 SORTS = {
-    "alphabetical": "lower(event.title)",
+    "alphabetical": Always("event.title_sort"),
     "published": "event.published_at",
     "popularity": """(SELECT coalesce(sum(section.sold), 0) FROM sections section
                        WHERE section.event_id = event.id AND section.removed_at IS NULL)""",
@@ -50,8 +50,8 @@ _SECTION = Filter(
 )
 
 
-# Exact; the index knows titles in lower case.
-_TITLE = Filter("lower(event.title) = lower({}) AND event.title = {}", str)
+# Exact; the index knows titles by their keys.
+_TITLE = Filter("event.title = {}", str)
 
 
 def _moment(condition: str) -> Filter:

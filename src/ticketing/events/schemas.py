@@ -20,6 +20,7 @@ from ticketing.kit.forms import (
     boolean,
     choice,
     identifier,
+    identifying,
     integer,
     mapping,
     moment,
@@ -104,8 +105,8 @@ PICTURES = {kind: Field(kind, _UPLOAD, required=False) for kind in ("banner", "t
 
 _DETAILS = [
     Field("type", choice("Standard", "Registration")),
-    Field("title", text(example="Dawn of the Seven Premier")),
-    Field("description", text(20_000, example="World premier of the long awaited film")),
+    Field("title", identifying(example="Dawn of the Seven Premier")),
+    Field("description", text(20_000, lines=True, example="World premier of the long awaited film")),
     Field("category", uri("categories"), find=find_category, description="the URI of a category"),
     Field("subcategory", text(example="Premier"), description="one of the category's"),
     Field("public", boolean(), description="whether it appears among the published events once it is listed"),
@@ -113,7 +114,7 @@ _DETAILS = [
     Field("featured", boolean(), required=False, empty=False, description="set by administrators only"),
     Field("start", moment(), required=False),
     Field("end", moment(), required=False),
-    Field("disclaimer", text(10_000), required=False),
+    Field("disclaimer", text(10_000, lines=True), required=False),
     Field("tags", texts(example=["film"]), required=False, empty=()),
     *PICTURES.values(),
 ]
@@ -121,12 +122,12 @@ _DETAILS = [
 EVENT = Form([Field("host", identifier(), description="the id of a host"), *_DETAILS])
 EVENT_CHANGES = Form(_DETAILS)
 
-CANCELLATION = Form([Field("reason", text(2_000, example="The hall was flooded."))])
+CANCELLATION = Form([Field("reason", text(2_000, lines=True, example="The hall was flooded."))])
 
 SECTION = Form(
     [
-        Field("name", text(example="Backstage")),
-        Field("description", text(5_000, example="Meet the cast")),
+        Field("name", identifying(example="Backstage")),
+        Field("description", text(5_000, lines=True, example="Meet the cast")),
         Field("basePrice", amount(), description="a PUT may carry `price.base` instead"),
         Field("salesStart", moment()),
         Field("salesEnd", moment()),

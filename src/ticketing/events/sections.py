@@ -6,6 +6,7 @@ from typing import Any
 from ticketing.kit import ids
 from ticketing.kit.database import Connection
 from ticketing.kit.errors import InvalidValues, NotFound, Taken, about
+from ticketing.kit.identity import identity
 
 from .actions import is_before
 from .errors import CapacityBelowTaken, TooManyPrices, TooManySections
@@ -14,12 +15,13 @@ from .queries import RunEvent
 
 _ADD = """
 INSERT INTO sections (id, event_id, name, description, base_price_cents, sales_start_text, sales_end_text, sales_start,
-                      sales_end, active, capacity)
-VALUES ($1, $2, $3, $4, $5, $6, $7, instant($6, $10), instant($7, $10), $8, $9)"""
+                      sales_end, active, capacity, name_key)
+VALUES ($1, $2, $3, $4, $5, $6, $7, instant($6, $10), instant($7, $10), $8, $9, $11)"""
 
 _UPDATE = """
 UPDATE sections SET name = $2, description = $3, base_price_cents = $4, sales_start_text = $5, sales_end_text = $6,
-       sales_start = instant($5, $9), sales_end = instant($6, $9), active = coalesce($7, active), capacity = $8
+       sales_start = instant($5, $9), sales_end = instant($6, $9), active = coalesce($7, active), capacity = $8,
+       name_key = $10
  WHERE id = $1"""
 
 
@@ -45,10 +47,10 @@ def with_base_price(body: dict[str, Any]) -> dict[str, Any]:
 async def ensure_name_free(db: Connection, event_id: int, name: str | None, *, but: int | None = None) -> None:
     """Raise Taken when another section of the event bears the name."""
     if name is not None and await db.fetchval(
-        "SELECT true FROM sections WHERE event_id = $1 AND lower(name) = lower($2) AND removed_at IS NULL"
+        "SELECT true FROM sections WHERE event_id = $1 AND name_key = $2 AND removed_at IS NULL"
         " AND id IS DISTINCT FROM $3",
         event_id,
-        name,
+        identity(name),
         but,
     ):
         raise Taken("section", {"name": name})
@@ -90,6 +92,7 @@ async def add_section(db: Connection, section_id: int, event: RunEvent, values: 
         values["active"],
         values["capacity"],
         event.timezone,
+        identity(values["name"]),
     )
 
 
@@ -110,6 +113,7 @@ async def update_section(db: Connection, section_id: int, event: RunEvent, value
         values.get("active"),
         values["capacity"],
         event.timezone,
+        identity(values["name"]),
     )
 
 

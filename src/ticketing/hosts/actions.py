@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from ticketing.kit.collation import sort_key
 from ticketing.kit.database import Connection
 from ticketing.kit.errors import Taken
+from ticketing.kit.identity import identity
 
 from .errors import LastAdministrator
 
@@ -22,13 +24,14 @@ _COLUMNS = {
     "state": "state",
     "businessNo": "business_number",
 }
+_WRITTEN = (*_COLUMNS.values(), "name_key", "name_sort")
 _INSERT = (
-    f"INSERT INTO hosts (id, {', '.join(_COLUMNS.values())})"
-    f" VALUES ($1, {', '.join(f'${place}' for place in range(2, len(_COLUMNS) + 2))})"
+    f"INSERT INTO hosts (id, {', '.join(_WRITTEN)})"
+    f" VALUES ($1, {', '.join(f'${place}' for place in range(2, len(_WRITTEN) + 2))})"
 )
 _UPDATE = (
     "UPDATE hosts SET "
-    + ", ".join(f"{column} = coalesce(${place}, {column})" for place, column in enumerate(_COLUMNS.values(), 2))
+    + ", ".join(f"{column} = coalesce(${place}, {column})" for place, column in enumerate(_WRITTEN, 2))
     + " WHERE id = $1"
 )
 
@@ -36,8 +39,8 @@ _UPDATE = (
 async def ensure_name_free(db: Connection, name: str | None, *, but: int | None = None) -> None:
     """Raise Taken when another host bears the name."""
     if name is not None and await db.fetchval(
-        "SELECT true FROM hosts WHERE lower(name) = lower($1) AND removed_at IS NULL AND id IS DISTINCT FROM $2",
-        name,
+        "SELECT true FROM hosts WHERE name_key = $1 AND removed_at IS NULL AND id IS DISTINCT FROM $2",
+        identity(name),
         but,
     ):
         raise Taken("host", {"name": name})
@@ -45,13 +48,18 @@ async def ensure_name_free(db: Connection, name: str | None, *, but: int | None 
 
 async def create_host(db: Connection, host_id: int, values: dict[str, Any], founder: int) -> None:
     """Write a new host, administered by the account that founds it."""
-    await db.execute(_INSERT, host_id, *(values[member] for member in _COLUMNS))
+    await db.execute(_INSERT, host_id, *(values[member] for member in _COLUMNS), *_name_keys(values["name"]))
     await add_administrator(db, host_id, founder)
 
 
 async def update_host(db: Connection, host_id: int, values: dict[str, Any]) -> None:
     """Replace what is given; the rest keeps its value."""
-    await db.execute(_UPDATE, host_id, *(values.get(member) for member in _COLUMNS))
+    await db.execute(_UPDATE, host_id, *(values.get(member) for member in _COLUMNS), *_name_keys(values["name"]))
+
+
+def _name_keys(name: str) -> tuple[str, bytes]:
+    """What a name is found and sorted by."""
+    return identity(name), sort_key(name)
 
 
 async def remove_host(db: Connection, host_id: int) -> None:

@@ -4,7 +4,7 @@ from ticketing.accounts.queries import ShortAccount, build_short_account, short_
 from ticketing.kit import ids
 from ticketing.kit.callers import Caller
 from ticketing.kit.database import Connection, Row
-from ticketing.kit.paging import Filter, Listing, exact
+from ticketing.kit.paging import Always, Filter, Listing, exact
 
 from .errors import HostNotFound, NotHostAdministrator
 from .schemas import Host
@@ -38,7 +38,7 @@ def build_host(row: Row, prefix: str = "host_") -> Host:
 
 _ADMINISTERED_BY = """EXISTS (
     SELECT FROM host_administrators administrator JOIN accounts account ON account.id = administrator.account_id
-     WHERE administrator.host_id = host.id AND account.removed_at IS NULL AND account.number = upper({}))"""
+     WHERE administrator.host_id = host.id AND account.removed_at IS NULL AND account.number = {})"""
 
 HOSTS: Listing[Host] = Listing(
     source="hosts host",
@@ -46,11 +46,11 @@ HOSTS: Listing[Host] = Listing(
     id="host.id",
     build=build_host,
     filters={
-        "account": Filter(_ADMINISTERED_BY, str),
+        "account": Filter(_ADMINISTERED_BY, str.upper, "an account number"),
         "name": exact("host.name"),
         "country": exact("host.country"),
     },
-    sorts={"alphabetical": "lower(host.name)"},
+    sorts={"alphabetical": Always("host.name_sort")},
 )
 
 ACCOUNT_HOSTS: Listing[Host] = Listing(

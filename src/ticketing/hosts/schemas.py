@@ -4,7 +4,7 @@ import msgspec
 
 from ticketing.accounts.rules import A_PHONE, AN_ADDRESS, PHONE_LENGTH, is_email, is_phone
 from ticketing.countries.names import A_COUNTRY, is_country
-from ticketing.kit.forms import Field, Form, checked, text
+from ticketing.kit.forms import Field, Form, checked, identifying, text
 
 from .rules import is_website
 
@@ -29,10 +29,10 @@ class Host(msgspec.Struct, rename="camel"):
 
 HOST = Form(
     [
-        Field("name", text(example="Wadadli Nights")),
+        Field("name", identifying(example="Wadadli Nights")),
         Field("contact", text(example="Alice Joseph")),
         Field("email", checked(is_email, AN_ADDRESS, {"format": "email"}, maximum=254, example="alice@example.com")),
-        Field("description", text(10_000), required=False),
+        Field("description", text(10_000, lines=True), required=False),
         Field(
             "phone", checked(is_phone, A_PHONE, {"maxLength": PHONE_LENGTH}, example="+1 268 460 1234"), required=False
         ),

@@ -7,12 +7,13 @@ order (contract, section 1). Empty means missing: absent, null, "" and [] (and {
 import math
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import clock, ids, money
 from .database import Connection
 from .errors import InvalidValues, Missing
+from .identity import has_controls, is_drawn_to_its_ends, is_known, is_visible
 
 Body = Mapping[str, Any]
 Find = Callable[[Connection, Any], Awaitable[Any]]
@@ -161,13 +162,25 @@ def _ensure_text(value: Any, maximum: int) -> str:
     return value
 
 
-def text(maximum: int = 200, *, pattern: str | None = None, expects: str = "", example: str | None = None) -> Kind:
-    """Text as sent, up to `maximum` characters, not blank; `expects` says in words what the pattern asks for."""
+def text(
+    maximum: int = 200,
+    *,
+    pattern: str | None = None,
+    expects: str = "",
+    example: str | None = None,
+    lines: bool = False,
+) -> Kind:
+    """Text as sent, up to `maximum` characters, with something to be seen; one line, unless it may have `lines`.
+
+    `expects` says in words what the pattern asks for.
+    """
     compiled = re.compile(pattern) if pattern else None
     expects = expects or f"text of 1 to {maximum} characters"
 
     def parse(value: Any) -> str:
-        _ensure(bool(_ensure_text(value, maximum).strip()), expects)
+        _ensure(is_visible(_ensure_text(value, maximum)), expects)
+        if has_controls(value, lines=lines):
+            raise BadValue("must not contain control characters" + ("" if lines else " or line breaks"))
         _ensure(compiled is None or bool(compiled.fullmatch(value)), expects)
         return str(value)
 
@@ -175,6 +188,21 @@ def text(maximum: int = 200, *, pattern: str | None = None, expects: str = "", e
     if pattern:
         schema["pattern"] = f"^{pattern}$"
     return Kind(parse, expects, schema, example)
+
+
+def identifying(maximum: int = 200, *, example: str) -> Kind:
+    """What identifies a thing, and is unique by its key (`identity`): a text that can be seen from end to end."""
+    plain = text(maximum, example=example)
+
+    def parse(value: Any) -> str:
+        plain.parse(value)
+        if not is_drawn_to_its_ends(value):
+            raise BadValue("must neither begin nor end with something invisible")
+        if not is_known(value):
+            raise BadValue("has characters that no alphabet defines")
+        return str(value)
+
+    return replace(plain, parse=parse)
 
 
 def choice(*allowed: str) -> Kind:
@@ -202,12 +230,8 @@ def checked(
 
 def moment() -> Kind:
     """A date and time, echoed as sent; without an offset it is the venue's local time."""
-    return checked(
-        clock.is_moment,
-        "a date and time, such as 2034-06-07T20:00",
-        {"description": "ISO 8601, with or without an offset"},
-        example="2034-06-07T20:00",
-    )
+    described = {"description": "ISO 8601, with or without an offset"}
+    return checked(clock.is_moment, "a date and time, such as 2034-06-07T20:00", described, example="2034-06-07T20:00")
 
 
 def day() -> Kind:

@@ -274,11 +274,6 @@ def exact(column: str) -> Filter:
     return Filter(f"{column} = {{}}", str)
 
 
-def any_case(column: str) -> Filter:
-    """The text in any case."""
-    return Filter(f"lower({column}) = lower({{}})", str)
-
-
 def reference(column: str) -> Filter:
     """A bare id."""
     return Filter(f"{column} = {{}}", ids.parse, "an id: digits alone", {"type": "string", "pattern": "^[0-9]+$"})

@@ -124,7 +124,7 @@ def _no_parts() -> Kind:
 
 REFUND = Form(
     [
-        Field("reason", text(1000, example="The customer fell ill.")),
+        Field("reason", text(1000, lines=True, example="The customer fell ill.")),
         *(Field(name, _no_parts(), required=False) for name in ("items", "tickets", "amount")),
     ]
 )

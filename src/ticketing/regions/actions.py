@@ -4,6 +4,7 @@ from typing import Any
 
 from ticketing.kit.database import Connection
 from ticketing.kit.errors import Conflict, NotFound, Taken, about
+from ticketing.kit.identity import identity
 
 
 class RegionHasVenues(Conflict):
@@ -16,8 +17,8 @@ class RegionHasVenues(Conflict):
 async def ensure_name_free(db: Connection, name: str | None, *, but: int | None = None) -> None:
     """Raise Taken when another region bears the name."""
     if name is not None and await db.fetchval(
-        "SELECT true FROM regions WHERE lower(name) = lower($1) AND removed_at IS NULL AND id IS DISTINCT FROM $2",
-        name,
+        "SELECT true FROM regions WHERE name_key = $1 AND removed_at IS NULL AND id IS DISTINCT FROM $2",
+        identity(name),
         but,
     ):
         raise Taken("region", {"name": name})
@@ -26,9 +27,10 @@ async def ensure_name_free(db: Connection, name: str | None, *, but: int | None 
 async def add_region(db: Connection, region_id: int, values: dict[str, Any]) -> None:
     """Write a new region."""
     await db.execute(
-        "INSERT INTO regions (id, name, country, district, city) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO regions (id, name, name_key, country, district, city) VALUES ($1, $2, $3, $4, $5, $6)",
         region_id,
         values["name"],
+        identity(values["name"]),
         values["country"],
         values["district"],
         values["city"],
@@ -46,10 +48,11 @@ async def lock_region(db: Connection, region_id: int | None) -> int:
 async def update_region(db: Connection, region_id: int, values: dict[str, Any]) -> None:
     """Replace what is given; the rest keeps its value."""
     await db.execute(
-        "UPDATE regions SET name = $2, country = $3, district = coalesce($4, district), city = coalesce($5, city)"
-        " WHERE id = $1",
+        "UPDATE regions SET name = $2, name_key = $3, country = $4, district = coalesce($5, district),"
+        " city = coalesce($6, city) WHERE id = $1",
         region_id,
         values["name"],
+        identity(values["name"]),
         values["country"],
         values.get("district"),
         values.get("city"),

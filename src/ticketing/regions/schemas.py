@@ -3,7 +3,7 @@
 import msgspec
 
 from ticketing.countries.names import A_COUNTRY, is_country
-from ticketing.kit.forms import Field, Form, checked, text
+from ticketing.kit.forms import Field, Form, checked, identifying, text
 
 
 class Region(msgspec.Struct, rename="camel"):
@@ -19,7 +19,7 @@ class Region(msgspec.Struct, rename="camel"):
 
 REGION = Form(
     [
-        Field("name", text(example="Saint John's")),
+        Field("name", identifying(example="Saint John's")),
         Field(
             "country", checked(is_country, A_COUNTRY, {"description": "see /countries"}, example="Antigua and Barbuda")
         ),

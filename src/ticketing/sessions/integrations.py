@@ -9,6 +9,7 @@ from ticketing.accounts.actions import create_integration_account
 from ticketing.kit.callers import announce
 from ticketing.kit.database import Connection
 from ticketing.kit.errors import NotFound, Taken
+from ticketing.kit.identity import identity
 from ticketing.kit.vault import hash_key
 
 from .actions import new_key
@@ -21,7 +22,7 @@ _KEY = re.compile(r"[0-9a-f]{32}")
 async def ensure_name_free(db: Connection, name: str | None) -> None:
     """Raise Taken when another integration bears the name, in any case."""
     if name is not None and await db.fetchval(
-        "SELECT true FROM integrations WHERE lower(name) = lower($1) AND revoked_at IS NULL", name
+        "SELECT true FROM integrations WHERE name_key = $1 AND revoked_at IS NULL", identity(name)
     ):
         raise Taken("integration", {"name": name})
 
@@ -39,11 +40,12 @@ async def create_integration(
     integration_id, account_id = new_id(), new_id()
     await create_integration_account(db, account_id, name, access)
     await db.execute(
-        "INSERT INTO integrations (id, account_id, name, access, key_hash, created_at)"
-        " VALUES ($1, $2, $3, $4, $5, clock())",
+        "INSERT INTO integrations (id, account_id, name, name_key, access, key_hash, created_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6, clock())",
         integration_id,
         account_id,
         name,
+        identity(name),
         access,
         hash_key(key),
     )

@@ -3,7 +3,7 @@
 import msgspec
 
 from ticketing.accounts.schemas import Account
-from ticketing.kit.forms import Field, Form, checked, choice, text
+from ticketing.kit.forms import Field, Form, checked, choice, identifying, text
 
 
 class Session(msgspec.Struct, rename="camel"):
@@ -61,7 +61,7 @@ CREDENTIALS = Form(
 
 INTEGRATION = Form(
     [
-        Field("name", text(example="Ticket shop")),
+        Field("name", identifying(example="Ticket shop")),
         Field("access", choice(*LEVELS), description="what the key may do"),
     ]
 )

@@ -21,6 +21,11 @@ class Submission(msgspec.Struct, rename="camel"):
 DECISION = Form(
     [
         Field("approved", boolean(), description="may stand in the query instead"),
-        Field("note", text(2_000), required=False, description="told to the host; may stand in the query instead"),
+        Field(
+            "note",
+            text(2_000, lines=True),
+            required=False,
+            description="told to the host; may stand in the query instead",
+        ),
     ]
 )

@@ -73,7 +73,7 @@ WALLET: Listing[Ticket] = Listing(
     filters={
         "event": reference("ticket.event_id"),
         "section": reference("ticket.section_id"),
-        "serial": Filter("starts_with(ticket.serial, upper({}))", str),
+        "serial": Filter("starts_with(ticket.serial, {})", str.upper),
         "status": one_of(
             "ticket.status",
             {"Issued": "Issued", "Pending": "Pending", "Held": "Pending", "Redeemed": "Redeemed", "Voided": "Voided"},

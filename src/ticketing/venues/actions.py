@@ -4,6 +4,7 @@ from typing import Any
 
 from ticketing.kit.database import Connection
 from ticketing.kit.errors import Conflict, InvalidValues, NotFound, Taken, about
+from ticketing.kit.identity import identity
 
 from .timezones import timezone_at
 
@@ -18,8 +19,8 @@ class VenueInUse(Conflict):
 async def ensure_name_free(db: Connection, name: str | None, *, but: int | None = None) -> None:
     """Raise Taken when another venue bears the name."""
     if name is not None and await db.fetchval(
-        "SELECT true FROM venues WHERE lower(name) = lower($1) AND removed_at IS NULL AND id IS DISTINCT FROM $2",
-        name,
+        "SELECT true FROM venues WHERE name_key = $1 AND removed_at IS NULL AND id IS DISTINCT FROM $2",
+        identity(name),
         but,
     ):
         raise Taken("venue", {"name": name})
@@ -28,8 +29,8 @@ async def ensure_name_free(db: Connection, name: str | None, *, but: int | None 
 async def create_venue(db: Connection, venue_id: int, values: dict[str, Any]) -> None:
     """Write a new venue, in the time zone of its coordinates."""
     await db.execute(
-        "INSERT INTO venues (id, name, region_id, address, longitude, latitude, timezone)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO venues (id, name, region_id, address, longitude, latitude, name_key, timezone)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         venue_id,
         *_place(values),
         await _timezone(db, values),
@@ -49,8 +50,8 @@ async def update_venue(db: Connection, venue_id: int, values: dict[str, Any]) ->
     timezone = await _timezone(db, values)
     before = await db.fetchval("SELECT timezone FROM venues WHERE id = $1", venue_id)
     await db.execute(
-        "UPDATE venues SET name = $2, region_id = $3, address = $4, longitude = $5, latitude = $6, timezone = $7"
-        " WHERE id = $1",
+        "UPDATE venues SET name = $2, region_id = $3, address = $4, longitude = $5, latitude = $6, name_key = $7,"
+        " timezone = $8 WHERE id = $1",
         venue_id,
         *_place(values),
         timezone,
@@ -70,7 +71,8 @@ async def remove_venue(db: Connection, venue_id: int) -> None:
 
 
 def _place(values: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(values[member] for member in ("name", "region", "address", "longitude", "latitude"))
+    given = (values[member] for member in ("name", "region", "address", "longitude", "latitude"))
+    return (*given, identity(values["name"]))
 
 
 async def _timezone(db: Connection, values: dict[str, Any]) -> str:

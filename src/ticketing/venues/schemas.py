@@ -2,7 +2,7 @@
 
 import msgspec
 
-from ticketing.kit.forms import Field, Form, identifier, number, text
+from ticketing.kit.forms import Field, Form, identifier, identifying, number, text
 from ticketing.regions.queries import find_region
 from ticketing.regions.schemas import Region
 
@@ -35,9 +35,9 @@ class EventVenue(msgspec.Struct, rename="camel"):
 
 VENUE = Form(
     [
-        Field("name", text(example="Sir Vivian Richards Stadium")),
+        Field("name", identifying(example="Sir Vivian Richards Stadium")),
         Field("region", identifier(), find=find_region, description="the id of a region"),
-        Field("address", text(1000, example="Sir Sydney Walling Highway")),
+        Field("address", text(1000, lines=True, example="Sir Sydney Walling Highway")),
         Field("longitude", number(-180, 180, example=-61.7849)),
         Field("latitude", number(-90, 90, example=17.1033)),
     ]
