@@ -6,6 +6,7 @@ from typing import Any
 from ticketing.kit.database import Connection
 from ticketing.kit.errors import Conflict, NotFound, Taken, about
 from ticketing.kit.identity import identity
+from ticketing.kit.searching import fold
 
 
 class CategoryInUse(Conflict):
@@ -28,11 +29,12 @@ async def ensure_name_free(db: Connection, name: str | None, *, but: int | None 
 async def create_category(db: Connection, category_id: int, values: dict[str, Any]) -> None:
     """Write a new category."""
     await db.execute(
-        "INSERT INTO categories (id, name, name_key, subcategories) VALUES ($1, $2, $3, $4)",
+        "INSERT INTO categories (id, name, name_key, subcategories, search_text) VALUES ($1, $2, $3, $4, $5)",
         category_id,
         values["name"],
         identity(values["name"]),
         values["subcategories"],
+        fold(values["name"]),
     )
 
 
@@ -53,11 +55,13 @@ async def update_category(db: Connection, category_id: int, values: dict[str, An
     if subcategories is not None:
         await _ensure_kept(db, category_id, subcategories)
     await db.execute(
-        "UPDATE categories SET name = $2, name_key = $3, subcategories = coalesce($4, subcategories) WHERE id = $1",
+        "UPDATE categories SET name = $2, name_key = $3, subcategories = coalesce($4, subcategories),"
+        " search_text = $5 WHERE id = $1",
         category_id,
         values["name"],
         identity(values["name"]),
         subcategories,
+        fold(values["name"]),
     )
 
 

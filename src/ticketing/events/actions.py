@@ -9,6 +9,7 @@ from ticketing.kit.database import Connection
 from ticketing.kit.errors import Taken
 from ticketing.kit.identity import identity
 from ticketing.kit.letters import Letter, post
+from ticketing.kit.searching import fold, pieces
 from ticketing.kit.vault import Vault
 from ticketing.sessions.gate_keys import issue_token
 
@@ -18,9 +19,9 @@ from .queries import RunEvent
 _REGISTER = """
 INSERT INTO events (id, host_id, category_id, subcategory, venue_id, timezone, type, title, description, status, public,
                     featured, start_text, end_text, starts_at, ends_at, disclaimer, tags, published_at, title_key,
-                    title_sort)
+                    title_sort, search_text, search_pieces)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'Draft', $10,
-        $11, $12, $13, instant($12, $6), instant($13, $6), $14, $15::text::jsonb, clock(), $16, $17)"""
+        $11, $12, $13, instant($12, $6), instant($13, $6), $14, $15::text::jsonb, clock(), $16, $17, $18, $19)"""
 
 # What holders of tickets must hear of: another time or place of something that still lies ahead.
 _UPDATE = """
@@ -30,7 +31,7 @@ UPDATE events SET category_id = $2, subcategory = $3, venue_id = $4, timezone = 
        start_text = coalesce($11, before.start_text), end_text = coalesce($12, before.end_text),
        starts_at = instant(coalesce($11, before.start_text), $5), ends_at = instant(coalesce($12, before.end_text), $5),
        disclaimer = coalesce($13, disclaimer), tags = coalesce($14::text::jsonb, tags),
-       title_key = $15, title_sort = $16
+       title_key = $15, title_sort = $16, search_text = $17, search_pieces = $18
   FROM before WHERE id = $1
 RETURNING before.venue_id, before.start_text, before.end_text,
           (before.venue_id, before.start_text, before.end_text)
@@ -103,8 +104,7 @@ async def register_event(db: Connection, vault: Vault, event_id: int, token_id: 
         values["end"],
         values["disclaimer"],
         _tags(values["tags"]),
-        identity(values["title"]),
-        sort_key(values["title"]),
+        *_title_keys(values["title"]),
     )
     await issue_token(db, vault, token_id, event_id, is_global=True)
 
@@ -128,8 +128,7 @@ async def update_event(db: Connection, event: RunEvent, values: dict[str, Any]) 
         values.get("end"),
         values.get("disclaimer"),
         _tags(values["tags"]) if "tags" in values else None,
-        identity(values["title"]),
-        sort_key(values["title"]),
+        *_title_keys(values["title"]),
     )
     if zone != event.timezone:
         await _move_sales(db, event.id, zone)
@@ -141,6 +140,12 @@ async def update_event(db: Connection, event: RunEvent, values: dict[str, Any]) 
             "venue": before["venue_id"],
         }
         await post(db, [Letter("event_changed", about=about)])
+
+
+def _title_keys(title: str) -> tuple[str, bytes, str, list[str]]:
+    """What a title is found, sorted and searched by."""
+    folded = fold(title)
+    return identity(title), sort_key(title), folded, pieces(folded)
 
 
 async def _move_sales(db: Connection, event_id: int, zone: str) -> None:

@@ -19,7 +19,8 @@ from .presenting import COLUMNS, NOW, SOURCE, STORED_SECTION, USED, Presentation
 from .rules import Bands
 from .schemas import Event, Price, Section
 
-STATUSES = ("Draft", "Submitted", "Listed", "Unlisted", "Cancelled", "Scheduled")
+# As a filter: those that are stored, and what follows from one and the time.
+STATUSES = ("Draft", "Submitted", "Listed", "Unlisted", "Cancelled", "Scheduled", "Under Review", "Staged")
 
 # It has an end, and that lies ahead.
 ACTIVE = boolean("coalesce(event.ends_at > (SELECT clock()), false)")
@@ -36,6 +37,8 @@ SORTS = {
 _STATUS = Filter(
     """CASE {} WHEN 'Scheduled'
             THEN event.status = 'Listed' AND coalesce(event.starts_at > (SELECT clock()), true)
+            WHEN 'Staged' THEN event.status = 'Listed' AND event.over_at <= (SELECT clock())
+            WHEN 'Under Review' THEN event.status = 'Submitted'
             ELSE event.status = {} END""",
     lambda text: text if text in STATUSES else None,
     f"one of {', '.join(STATUSES)}",
@@ -50,8 +53,13 @@ _SECTION = Filter(
 )
 
 
-# Exact; the index knows titles by their keys.
-_TITLE = Filter("event.title = {}", str)
+# Read by `events/finding`; here they are described.
+_TITLE = Filter("", str, schema={"type": "string", "description": "a part of the title, or a regular expression"})
+_SEARCH = Filter(
+    "",
+    str,
+    schema={"type": "string", "description": "words, or parts of some, of title, host, venue and category"},
+)
 
 
 def _moment(condition: str) -> Filter:
@@ -80,6 +88,7 @@ EVENTS: Listing[Event] = Listing(
         "host": reference("event.host_id"),
         "section": _SECTION,
         "title": _TITLE,
+        "search": _SEARCH,
         "status": _STATUS,
         "active": ACTIVE,
         "public": boolean("event.public"),
@@ -97,6 +106,7 @@ PUBLISHED_EVENTS: Listing[Event] = Listing(
     filters={
         "region": reference("venue.region_id"),
         "title": _TITLE,
+        "search": _SEARCH,
         "host": reference("event.host_id"),
         "category": reference("event.category_id"),
         "subcategory": exact("event.subcategory"),

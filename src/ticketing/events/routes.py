@@ -16,6 +16,7 @@ from ticketing.kit.vault import Vault
 
 from . import actions, queries, removal
 from .errors import AlreadySubmitted, HasSoldTickets, HasTakenPlace, NotApproved, Unlisted
+from .finding import page_of_events
 from .pictures import keep_pictures, read_pictures
 from .presenting import build_event, presentation
 from .schemas import CANCELLATION, EVENT, EVENT_CHANGES, Event
@@ -43,11 +44,12 @@ async def list_published_events(call: Call) -> Reply:
     shown = presentation(call)
 
     async def read(db: Connection) -> bytes:
-        page = await queries.PUBLISHED_EVENTS.page(
+        page = await page_of_events(
             db,
+            queries.PUBLISHED_EVENTS,
             call.query,
+            lambda row: build_event(row, shown),
             where="event.status = 'Listed' AND event.public AND event.removed_at IS NULL",
-            build=lambda row: build_event(row, shown),
         )
         return msgspec.json.encode(page)
 
@@ -65,11 +67,12 @@ async def list_events(call: Call) -> Reply:
     shown = presentation(call)
     async with call.reading() as db:
         return Reply(
-            await queries.EVENTS.page(
+            await page_of_events(
                 db,
+                queries.EVENTS,
                 call.query,
+                lambda row: build_event(row, shown),
                 where="event.removed_at IS NULL",
-                build=lambda row: build_event(row, shown),
             )
         )
 
@@ -90,12 +93,13 @@ async def list_host_events(call: Call) -> Reply:
     async with call.reading() as db:
         host_id = await host_for(db, call.caller, call.path["host"])
         return Reply(
-            await queries.EVENTS.page(
+            await page_of_events(
                 db,
+                queries.EVENTS,
                 call.query,
+                lambda row: build_event(row, shown),
                 where="event.host_id = $1 AND event.removed_at IS NULL",
                 values=[host_id],
-                build=lambda row: build_event(row, shown),
             )
         )
 

@@ -6,6 +6,7 @@ from ticketing.kit.collation import sort_key
 from ticketing.kit.database import Connection
 from ticketing.kit.errors import Taken
 from ticketing.kit.identity import identity
+from ticketing.kit.searching import fold
 
 from .errors import LastAdministrator
 
@@ -24,7 +25,7 @@ _COLUMNS = {
     "state": "state",
     "businessNo": "business_number",
 }
-_WRITTEN = (*_COLUMNS.values(), "name_key", "name_sort")
+_WRITTEN = (*_COLUMNS.values(), "name_key", "name_sort", "search_text")
 _INSERT = (
     f"INSERT INTO hosts (id, {', '.join(_WRITTEN)})"
     f" VALUES ($1, {', '.join(f'${place}' for place in range(2, len(_WRITTEN) + 2))})"
@@ -57,9 +58,9 @@ async def update_host(db: Connection, host_id: int, values: dict[str, Any]) -> N
     await db.execute(_UPDATE, host_id, *(values.get(member) for member in _COLUMNS), *_name_keys(values["name"]))
 
 
-def _name_keys(name: str) -> tuple[str, bytes]:
-    """What a name is found and sorted by."""
-    return identity(name), sort_key(name)
+def _name_keys(name: str) -> tuple[str, bytes, str]:
+    """What a name is found, sorted and searched by."""
+    return identity(name), sort_key(name), fold(name)
 
 
 async def remove_host(db: Connection, host_id: int) -> None:

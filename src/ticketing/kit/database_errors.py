@@ -17,6 +17,10 @@ LOCK_TIMEOUT = (asyncpg.LockNotAvailableError,)
 
 UNDONE = (*LOST_RACE, *LOCK_TIMEOUT, asyncpg.QueryCanceledError)
 
+# A statement that was told how long it may take, and a regular expression that is none.
+TIMED_OUT = (asyncpg.QueryCanceledError,)
+BAD_PATTERN = (asyncpg.InvalidRegularExpressionError,)
+
 FULL = (asyncpg.DiskFullError,)
 
 AWAY = (

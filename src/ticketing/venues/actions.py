@@ -5,6 +5,7 @@ from typing import Any
 from ticketing.kit.database import Connection
 from ticketing.kit.errors import Conflict, InvalidValues, NotFound, Taken, about
 from ticketing.kit.identity import identity
+from ticketing.kit.searching import fold
 
 from .timezones import timezone_at
 
@@ -29,8 +30,8 @@ async def ensure_name_free(db: Connection, name: str | None, *, but: int | None 
 async def create_venue(db: Connection, venue_id: int, values: dict[str, Any]) -> None:
     """Write a new venue, in the time zone of its coordinates."""
     await db.execute(
-        "INSERT INTO venues (id, name, region_id, address, longitude, latitude, name_key, timezone)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO venues (id, name, region_id, address, longitude, latitude, name_key, search_text, timezone)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         venue_id,
         *_place(values),
         await _timezone(db, values),
@@ -51,7 +52,7 @@ async def update_venue(db: Connection, venue_id: int, values: dict[str, Any]) ->
     before = await db.fetchval("SELECT timezone FROM venues WHERE id = $1", venue_id)
     await db.execute(
         "UPDATE venues SET name = $2, region_id = $3, address = $4, longitude = $5, latitude = $6, name_key = $7,"
-        " timezone = $8 WHERE id = $1",
+        " search_text = $8, timezone = $9 WHERE id = $1",
         venue_id,
         *_place(values),
         timezone,
@@ -72,7 +73,7 @@ async def remove_venue(db: Connection, venue_id: int) -> None:
 
 def _place(values: dict[str, Any]) -> tuple[Any, ...]:
     given = (values[member] for member in ("name", "region", "address", "longitude", "latitude"))
-    return (*given, identity(values["name"]))
+    return (*given, identity(values["name"]), fold(values["name"]))
 
 
 async def _timezone(db: Connection, values: dict[str, Any]) -> str:
