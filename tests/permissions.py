@@ -121,6 +121,8 @@ admit_event_patrons            401  403  403  403* 403* 201  403* 201  403  403*
     {"redeemer": "Kofi", "device": "1", "serials": ["$serial"]}
 list_event_admissions          401  403  403  403* 403* 200  403* 200  403  403* 200
 retrieve_admission             401  403  403  403* 403* 200  403* 200  403  403* 200
+list_event_refusals            401  403  403  403* 403* 200  403* 200  403  403* 200
+retrieve_refusal               401  403  403  403* 403* 200  403* 200  403  403* 200
 
 # orders
 list_orders                    401  403  403  403  403  403  403  403  403  200  200

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,7 +12,8 @@ import pytest
 
 from conftest import Client, MakePerson
 from makers import gate, hold_tickets, id_of, list_event, make_event, make_section, section_uri
-from ticketing.admissions.rules import Scanned, Verdict, judge
+from ticketing.admissions.rules import Scanned, Verdict, judge, room_for
+from ticketing.settings import Settings
 
 BREAKS_BY_HAND = True  # tickets, orders or prices are changed by SQL where their state is what matters
 
@@ -21,6 +22,15 @@ GENERAL = {"error": "There is presently no resource with the given URI."}
 STRANGER = "This account is not an administrator for the relevant event host."
 NOBODY = "None of the provided ticket serials grants admission to this event"
 ALWAYS = "1970-01-01T00:00:00Z"
+
+
+MOST_REFUSED = 60
+
+
+@pytest.fixture(scope="module")
+def settings(settings: Settings) -> Settings:
+    """A gate stores few refused scans a day."""
+    return replace(settings, refused_scans_per_gate=MOST_REFUSED)
 
 
 @dataclass
@@ -203,7 +213,7 @@ async def test_the_body_is_checked_whole(make_night: MakeNight, alice: Client) -
             400,
             "The following arguments are required, but have not been supplied: redeemer, device, serials.",
         )
-    for serials in ("text", [7], [None], ["a\x00"], ["A" * 201], ["A"] * 501, {"a": 1}, [["a"]], [""], ["   "]):
+    for serials in ("text", ["A"] * 501, {"a": 1}, 7):
         invalid = await night.door.post(path, redeemer="Vera", device="Phone", serials=serials)
         assert (invalid.status, invalid.error) == (400, "The following arguments have invalid values: serials."), (
             serials
@@ -213,6 +223,133 @@ async def test_the_body_is_checked_whole(make_night: MakeNight, alice: Client) -
     headers = {"Content-Type": "application/json"}
     surrogate = b'{"redeemer": "\\ud800", "device": "a", "serials": ["\\udfff"]}'
     assert (await night.door.send("POST", path, content=surrogate, headers=headers)).status == 400
+
+
+JUNK = [
+    "",
+    "   ",
+    None,
+    7,
+    1e300,
+    10**30,
+    True,
+    "a\x00",
+    "line\nbreak",
+    "\u200b",
+    "A" * 201,
+    "TK1." + "A" * 5000,
+    ["a"],
+    {},
+]
+
+
+async def test_what_can_be_no_serial_is_left_out_and_refuses_nobody_else(
+    make_night: MakeNight, alice: Client, bob: Client
+) -> None:
+    night = await make_night()
+    serials = await hold_tickets(bob, alice, night.event, night.floor, 2)
+    path = f"{night.path}/admissions"
+    upload = [serials[0], *JUNK, serials[1]]
+    admitted = await night.door.post(path, redeemer="Vera", device="Phone", serials=upload)
+    assert (admitted.status, [one["ticket"] for one in admitted.body]) == (201, serials)
+    nobody = await night.door.post(path, redeemer="Vera", device="Phone", serials=JUNK)
+    assert (nobody.status, nobody.error) == (400, NOBODY)
+    assert set(nobody.body["details"].values()) == {"unreadable"}
+    remembered = (await night.door.get(f"{night.path}/refusals", records=100))["entries"]
+    assert [one["reason"] for one in remembered] == ["unreadable"] * 2 * len(JUNK)
+    assert [one["ticket"] for one in remembered[: len(JUNK)]] == [
+        *("", "   ", "", "7", "", "", "True", "a?", "line?break", "\u200b", "A" * 40, ("TK1." + "A" * 36), "", ""),
+    ]
+
+
+async def test_the_gate_is_told_why_and_can_read_it_again(
+    make_night: MakeNight, alice: Client, bob: Client, administrator: Client
+) -> None:
+    night, other = await make_night(), await make_night()
+    (below,) = await hold_tickets(bob, alice, night.event, night.floor)
+    (above,) = await hold_tickets(bob, alice, night.event, night.balcony)
+    (foreign,) = await hold_tickets(bob, alice, other.event, other.floor)
+    await night.scan(night.door, above)
+    nobody = await night.scan(night.door, above, foreign, " nobody ", device="Phone")
+    assert (nobody.status, nobody.error) == (400, NOBODY)
+    reasons = {above: "already admitted", foreign: "other event", " nobody ": "unknown"}
+    assert nobody.body["details"] == reasons
+    await night.scan(alice, below)
+    assert (await night.scan(night.stairs, below, redeemer="Max")).body["details"] == {below: "wrong section"}
+    refusals = f"{night.path}/refusals"
+    everything = await night.door.get(refusals)
+    assert (everything["total"], everything["dropped"]) == (4, 0)
+    first = everything["entries"][0]
+    assert first == {
+        "self": first["self"],
+        "redeemer": "Vera",
+        "device": "Phone",
+        "ticket": above,
+        "reason": "already admitted",
+        "patron": first["patron"],
+        "section": {"self": night.uri(night.balcony), "name": night.balcony["name"], "description": "Standing"},
+        "refused": first["refused"],
+    }
+    assert first["patron"]["number"] == bob.number
+    assert datetime.fromisoformat(first["refused"]).utcoffset() == timedelta(0)
+    for reader in (night.door, alice, administrator):
+        assert (await reader.get(first["self"])).body == first
+        assert (await reader.get(refusals))["entries"] == everything["entries"]
+    # Neither whose a ticket of another event is, nor, upstairs, whose one for below is.
+    assert [one["patron"] and one["patron"]["number"] for one in everything["entries"]] == [
+        *(bob.number, None, None, bob.number)
+    ]
+    upstairs = (await night.stairs.get(refusals))["entries"]
+    assert [(one["ticket"], one["patron"] and one["patron"]["number"]) for one in upstairs] == [
+        (above, bob.number),
+        (below, None),
+    ]
+    assert upstairs[1]["section"] is None
+    assert (await night.stairs.get(everything["entries"][1]["self"])).status == 404
+    assert (await other.door.get(first["self"])).body == RESTRICTED
+    for query, found in (
+        ({"redeemer": "Max"}, [below]),
+        ({"device": "Phone"}, [above, foreign, " nobody "]),
+        ({"ticket": " nobody "}, [" nobody "]),
+        ({"ticket": above.lower()}, [above]),
+        ({"patron": bob.number}, [above, below]),
+        ({"section": night.uri(night.floor)}, [below]),
+        ({"reason": "other event"}, [foreign]),
+        ({"order": "desc", "records": 2, "page": 2}, [foreign, above]),
+    ):
+        assert [one["ticket"] for one in (await night.door.get(refusals, **query))["entries"]] == found, query
+    assert (await night.door.get(refusals, reason="sad")).error == (
+        "The following arguments have invalid values: reason."
+    )
+
+
+async def test_a_gate_stores_so_many_refused_scans_and_counts_the_others(
+    make_night: MakeNight, alice: Client, bob: Client, db: asyncpg.Connection
+) -> None:
+    night = await make_night()
+    (good,) = await hold_tickets(bob, alice, night.event, night.floor)
+    junk = [f"JUNK{number}" for number in range(25)]
+    answers = await asyncio.gather(*(night.scan(night.door, *junk) for _ in range(6)))
+    assert {(answer.status, answer.error) for answer in answers} == {(400, NOBODY)}
+    assert all(set(answer.body["details"]) == set(junk) for answer in answers)
+    told = await night.door.get(f"{night.path}/refusals")
+    assert (told["total"], told["dropped"]) == (MOST_REFUSED, 150 - MOST_REFUSED)
+    # Another gate has room of its own, and whoever has a ticket still walks in.
+    assert (await night.scan(night.stairs, *junk)).status == 400
+    assert (await night.stairs.get(f"{night.path}/refusals"))["dropped"] == 0
+    assert (await night.scan(night.door, good, *junk)).status == 201
+    told = await alice.get(f"{night.path}/refusals")
+    assert (told["total"], told["dropped"]) == (MOST_REFUSED + 25, 175 - MOST_REFUSED)
+    rows = await db.fetchval("SELECT count(*) FROM refused_scans WHERE event_id = $1", int(id_of(night.event)))
+    assert rows == MOST_REFUSED + 25
+
+
+def test_room_for_refused_scans() -> None:
+    assert room_for(0, 0, 20) == 20
+    assert room_for(15, 15, 20) == 5
+    assert room_for(20, 25, 20) == 0
+    assert room_for(0, 195, 20) == 5
+    assert room_for(0, 250, 20) == 0
 
 
 async def test_who_may_stand_at_the_gate(

@@ -195,6 +195,13 @@ class World:
         assert made.status == 201, made.body
         return made.body[0]
 
+    async def refusal(self) -> Any:
+        """A scan of nothing, by somebody who runs the event."""
+        event, runner = await self.thing("event"), await self.caller("runner")
+        scan = {"redeemer": "Kofi", "device": "1", "serials": ["NOBODY-HAS0THIS"]}
+        assert (await runner.post(f"{event['self']}/admissions", scan)).status == 400
+        return (await runner.get(f"{event['self']}/refusals"))["entries"][0]
+
     async def order(self) -> Any:
         """An order of the customer's that is fulfilled."""
         return await self._order(await self.thing("section"))

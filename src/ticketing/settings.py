@@ -124,6 +124,9 @@ class Settings:
     )
     keep_sessions_days: int = _knob(365, "how long a session stays in its owner's list after its end; 0: for ever")
     keep_letters_days: int = _knob(90, "how long it is kept which letters were sent to whom; 0: for ever")
+    refused_scans_per_gate: int = _knob(
+        5000, "refused scans of one gate that are stored in a day (UTC), of an event ten times as many; more: counted"
+    )
     keep_refused_scans_days: int = _knob(180, "how long refused scans are kept; 0: for ever")
     keep_history_days: int = _knob(1095, "how long it is kept who did what to which thing (3 years); 0: for ever")
     pool_size: int = _knob(12, "database connections per worker")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
+from typing import Any
 
 from ticketing.kit.callers import Caller, announce
 from ticketing.kit.database import Connection, Row
@@ -13,6 +14,7 @@ from ticketing.sessions.gate_keys import issue_token as write_token
 
 from .errors import GlobalToken, TooManyTokens
 from .queries import Gate
+from .refusals import Tally, open_tally
 from .rules import RETIRED, Scanned, Verdict, judge
 from .scans import Read, read_scans
 
@@ -23,9 +25,17 @@ SCANS = Count("scans", "Scanned tickets, by verdict.", "verdict")
 class Scan:
     """What was scanned (serials or payloads), in the order in which it was, by whom and with what."""
 
-    serials: Sequence[str]
+    serials: Sequence[Any]
     redeemer: str
     device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The ids of the admissions, and why the other scans were refused, by what was scanned."""
+
+    admitted: list[int]
+    reasons: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +66,15 @@ redeemed AS (
     UPDATE tickets SET status = 'Redeemed', redeemed_at = now.at, changed_at = now.at
       FROM now WHERE id = ANY($2::bigint[])),
 refused AS (
-    INSERT INTO refused_scans (id, event_id, token_id, account_id, serial, reason, redeemer, device, scanned_at)
-    SELECT scan.id, $5, $6, $12, scan.serial, scan.reason, $7, $8, now.at
-      FROM now, unnest($9::bigint[], $10::text[], $11::text[]) AS scan (id, serial, reason))
+    INSERT INTO refused_scans (id, event_id, token_id, account_id, serial, reason, ticket_id, section_id, patron_id,
+                               redeemer, device, scanned_at)
+    SELECT scan.id, $5, $6, $12, scan.serial, scan.reason, scan.ticket_id, scan.section_id, scan.patron_id,
+           $7, $8, now.at
+      FROM now, unnest($9::bigint[], $10::text[], $11::text[], $13::bigint[], $14::bigint[], $15::bigint[])
+           AS scan (id, serial, reason, ticket_id, section_id, patron_id)),
+counted AS (
+    UPDATE refusal_tallies SET stored = stored + cardinality($9), dropped = dropped + $16
+     WHERE event_id = $5 AND gate = coalesce($6, $12) AND day = $17)
 INSERT INTO admissions (id, ticket_id, event_id, section_id, patron_id, token_id, account_id, redeemer, device,
                         admitted_at)
 SELECT admitted.id, admitted.ticket_id, $5, admitted.section_id, admitted.patron_id, $6, $12, $7, $8, now.at
@@ -66,8 +82,8 @@ SELECT admitted.id, admitted.ticket_id, $5, admitted.section_id, admitted.patron
        AS admitted (id, ticket_id, section_id, patron_id)"""
 
 
-async def admit(db: Connection, gate: Gate, scan: Scan, new_id: Callable[[], int]) -> list[int]:
-    """Let in whoever may come in, remember whoever may not and why; the ids of the admissions.
+async def admit(db: Connection, gate: Gate, scan: Scan, new_id: Callable[[], int], most_refused: int) -> Outcome:
+    """Let in whoever may come in, remember whoever may not and why (`most_refused` of this gate in a day).
 
     The number of statements does not depend on the number of serials.
     """
@@ -77,6 +93,9 @@ async def admit(db: Connection, gate: Gate, scan: Scan, new_id: Callable[[], int
     admitted = [one for one in judged if one.verdict is Verdict.ADMITTED]
     refused = [one for one in judged if one.verdict is not Verdict.ADMITTED]
     tickets = [one.ticket for one in admitted if one.ticket is not None]
+    tally = await open_tally(db, gate, most_refused) if refused else Tally()
+    stored = refused[: tally.room]
+    own = [one.ticket if one.ticket and one.ticket["event_id"] == gate.event else None for one in stored]
     await db.execute(
         _WRITE,
         [one.id for one in admitted],
@@ -87,14 +106,19 @@ async def admit(db: Connection, gate: Gate, scan: Scan, new_id: Callable[[], int
         gate.token,
         scan.redeemer,
         scan.device,
-        [one.id for one in refused],
-        [one.serial for one in refused],
-        [one.verdict.value for one in refused],
+        [one.id for one in stored],
+        [one.serial for one in stored],
+        [one.verdict.value for one in stored],
         gate.account,
+        [ticket and ticket["id"] for ticket in own],
+        [ticket and ticket["section_id"] for ticket in own],
+        [ticket and ticket["owner_id"] for ticket in own],
+        len(refused) - len(stored),
+        tally.day,
     )
     for one in judged:
         SCANS.add(one.verdict.name.lower())
-    return [one.id for one in admitted]
+    return Outcome([one.id for one in admitted], {one.serial: one.verdict.value for one in refused})
 
 
 async def _lock_tickets(db: Connection, gate: Gate, wanted: Set[str]) -> dict[str, Row]:

@@ -1,5 +1,7 @@
 """What can go wrong at the gate."""
 
+from collections.abc import Mapping
+
 from ticketing.kit.errors import Conflict, Invalid, NotFound, about
 
 
@@ -24,10 +26,13 @@ class TooManyTokens(Conflict):
 
 
 class NobodyAdmitted(Invalid):
-    """None of the scanned serials opens this gate; each is remembered with its reason."""
+    """None of the scanned serials opens this gate; each is remembered, and told, with its reason."""
 
     text = "None of the provided ticket serials grants admission to this event"
-    details = about("serials", "none is of a ticket that opens this gate now")
+    details = about("DAWIER-BACK75580348", "already admitted")
+
+    def __init__(self, reasons: Mapping[str, str] | None = None) -> None:
+        super().__init__(details=reasons)
 
 
 class EventCancelled(Conflict):

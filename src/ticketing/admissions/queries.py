@@ -40,6 +40,14 @@ class Gate:
     sections: frozenset[int] | None = None
     account: int | None = None
 
+    @property
+    def key(self) -> int:
+        """What tells this gate from the others of the event: its token, or the account of who is signed in."""
+        key = self.token or self.account
+        if key is None:
+            raise RuntimeError("nobody stands at the gate")
+        return key
+
 
 _GATE = """
 SELECT event.id, event.host_id, event.status = 'Cancelled' AS cancelled, token.id AS token, token.global,
@@ -214,21 +222,32 @@ def build_admission(row: Row) -> Admission:
     )
 
 
-def _parse_section_filter(text: str) -> int | None:
+def patron_filter(column: str) -> Filter:
+    """Whose ticket was scanned."""
+    expects = "an account's number or URI"
+    return Filter(
+        f"{column} = (SELECT id FROM accounts WHERE number = {{}})",
+        lambda text: text.removeprefix("/accounts/").upper(),
+        expects,
+        {"type": "string", "description": expects},
+    )
+
+
+def _parse_section(text: str) -> int | None:
     named = parse_section(text)
     return named[1] if named else ids.parse(text)
 
 
-def _parse_patron(text: str) -> str:
-    return text.removeprefix("/accounts/").upper()
+def section_filter(column: str) -> Filter:
+    """For which section the scanned ticket was."""
+    expects = "a section's id or full URI"
+    return Filter(f"{column} = {{}}", _parse_section, expects, {"type": "string", "description": expects})
 
 
 def clean_serial(typed: str) -> str:
     """The serial that was scanned or typed, in any case."""
     return typed.strip().upper()
 
-
-_SECTION_SCHEMA = {"type": "string", "description": "a section's id or full URI"}
 
 ADMISSIONS: Listing[Admission] = Listing(
     source="""admissions admission
@@ -246,15 +265,8 @@ ADMISSIONS: Listing[Admission] = Listing(
         "redeemer": exact("admission.redeemer"),
         "device": exact("admission.device"),
         "ticket": Filter("admission.ticket_id = (SELECT id FROM tickets WHERE serial = {})", clean_serial),
-        "patron": Filter(
-            "admission.patron_id = (SELECT id FROM accounts WHERE number = {})",
-            _parse_patron,
-            "an account's number or URI",
-            {"type": "string", "description": "an account's number or URI"},
-        ),
-        "section": Filter(
-            "admission.section_id = {}", _parse_section_filter, "a section's id or full URI", _SECTION_SCHEMA
-        ),
+        "patron": patron_filter("admission.patron_id"),
+        "section": section_filter("admission.section_id"),
     },
 )
 

@@ -3,10 +3,11 @@
 from ticketing.hosts.errors import NotHostAdministrator
 from ticketing.kit.operations import Call, Operations, Reply, created
 from ticketing.kit.paging import Page
+from ticketing.settings import Settings
 
-from . import actions, queries
+from . import actions, queries, refusals
 from .errors import EventCancelled, NobodyAdmitted
-from .schemas import ADMISSION, Admission, TicketPage
+from .schemas import ADMISSION, Admission, Refusal, RefusalPage, TicketPage
 
 operations = Operations("Event Admissions")
 
@@ -47,7 +48,8 @@ async def admit_event_patrons(call: Call) -> Reply:
     Answers with those who were let in, in the order of their serials. Serials that open nothing here are left out:
     unknown ones, those of another event or section, used, voided, in a transfer, or handed on (which gave the ticket a
     new serial). A ticket is admitted once, however many gates scan it at the same moment. In place of a serial the
-    whole text of a ticket's QR code may be sent; one that this server did not sign is left out too.
+    whole text of a ticket's QR code may be sent; one that this server did not sign is left out too, and so is what can
+    be neither. Where nobody is let in, `details` has the reason of each serial; refused scans can be read afterwards.
     """
     async with call.transaction() as db:
         gate = await queries.gate_for(db, call.caller, call.path["event"])
@@ -55,10 +57,12 @@ async def admit_event_patrons(call: Call) -> Reply:
         if gate.cancelled:
             raise EventCancelled
         scan = actions.Scan(values["serials"], values["redeemer"], values["device"])
-        admitted = await queries.get_admissions(db, await actions.admit(db, gate, scan, call.new_id))
+        most_refused = call.the(Settings).refused_scans_per_gate
+        outcome = await actions.admit(db, gate, scan, call.new_id, most_refused)
+        admitted = await queries.get_admissions(db, outcome.admitted)
     # Refused scans are remembered, so they are committed by now.
     if not admitted:
-        raise NobodyAdmitted
+        raise NobodyAdmitted(outcome.reasons)
     return created(admitted)
 
 
@@ -88,3 +92,35 @@ async def retrieve_admission(call: Call) -> Reply:
     async with call.reading() as db:
         gate = await queries.gate_for(db, call.caller, call.path["event"])
         return Reply(await queries.get_admission(db, gate, call.path["admission"]))
+
+
+@operations(
+    "GET /events/{event}/refusals",
+    answers=RefusalPage,
+    listing=refusals.REFUSALS,
+    errors=[NotHostAdministrator],
+)
+async def list_event_refusals(call: Call) -> Reply:
+    """List refused scans.
+
+    What was scanned at the gates of the event and opened nothing, with the reason. With a key of some sections: scans
+    of tickets for these sections, and whatever was scanned with the key itself. `dropped` counts the scans that a gate
+    was refused beyond what it may store in a day.
+    """
+    async with call.reading() as db:
+        gate = await queries.gate_for(db, call.caller, call.path["event"])
+        where, values = refusals.within(gate)
+        page = await refusals.REFUSALS.page(db, call.query, where=where, values=values, build=refusals.builder(gate))
+        dropped = await refusals.count_dropped(db, gate)
+    return Reply(RefusalPage(page.page, page.records, page.total, page.entries, dropped))
+
+
+@operations("GET /events/{event}/refusals/{refusal}", answers=Refusal, errors=[NotHostAdministrator])
+async def retrieve_refusal(call: Call) -> Reply:
+    """Retrieve a refused scan.
+
+    One that the key may see.
+    """
+    async with call.reading() as db:
+        gate = await queries.gate_for(db, call.caller, call.path["event"])
+        return Reply(await refusals.get_refusal(db, gate, call.path["refusal"]))

@@ -18,6 +18,10 @@ class Verdict(StrEnum):
     FORGED = "forged"  # a payload that this server did not sign so
     UNKNOWN_KEY = "unknown key"  # a payload signed by another server, or with a key that is no longer trusted
     REISSUED = "reissued"  # a payload of the ticket as it was once issued, and no longer is
+    UNREADABLE = "unreadable"  # what can be no serial and no payload: nothing, a number, a whole page of text
+
+
+REASONS = [verdict.value for verdict in Verdict if verdict is not Verdict.ADMITTED]
 
 
 RETIRED = "Retired"  # no status of a ticket: it has another serial, and another owner, since
@@ -55,3 +59,11 @@ _OF_STATUS = {
     "Redeemed": Verdict.ALREADY_ADMITTED,
     RETIRED: Verdict.HANDED_ON,
 }
+
+
+GATES_OF_EVENT = 10  # so many gates of an event may store as much as one may; the others of that day are counted only
+
+
+def room_for(stored: int, stored_of_event: int, most: int) -> int:
+    """How many more refused scans of a day are stored, where one gate may store `most`; beyond it they are counted."""
+    return max(0, min(most - stored, GATES_OF_EVENT * most - stored_of_event))

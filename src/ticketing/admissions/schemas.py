@@ -53,6 +53,47 @@ class Admission(msgspec.Struct):
     admitted: str
 
 
+class Refusal(msgspec.Struct):
+    """A scan that opened nothing: what was scanned, by whom, and the reason.
+
+    `patron` and `section` are null where what was scanned is no ticket of the event (of the key's sections).
+    """
+
+    uri: str = msgspec.field(name="self")
+    redeemer: str
+    device: str
+    ticket: str
+    reason: str
+    patron: ShortAccount | None
+    section: ShortSection | None
+    refused: str
+
+
+class RefusalPage(msgspec.Struct):
+    """A page of refused scans; `dropped` were beyond what a gate may store in a day, and are only counted."""
+
+    page: int
+    records: int
+    total: int
+    entries: list[Refusal]
+    dropped: int
+
+
+def _scans() -> Kind:
+    """Whatever a scanner read; entries that can be no serial are refused one by one, never the whole upload."""
+    expects = f"a list of up to {MOST_SERIALS} serials"
+
+    def parse(value: Any) -> list[Any]:
+        if not isinstance(value, list):
+            raise BadValue(f"must be {expects}")
+        if len(value) > MOST_SERIALS:
+            raise BadValue(f"at most {MOST_SERIALS} in one list")
+        return value
+
+    schema = {"type": "array", "items": {}, "maxItems": MOST_SERIALS}
+    return Kind(parse, expects, schema, ["DAWIER-BACK75580348"])
+
+
 def _sections() -> Kind:
     uris = texts(MOST_SECTIONS, example=["/events/17325458293736/sections/17325458293999"])
 
@@ -73,8 +114,8 @@ ADMISSION = Form(
         Field("device", text(example="Scanner 4"), description="what with"),
         Field(
             "serials",
-            texts(MOST_SERIALS, each=200, example=["DAWIER-BACK75580348"]),
-            description="serials, or what the QR codes of tickets carry",
+            _scans(),
+            description="serials, or what the QR codes of tickets carry; what can be neither is left out",
         ),
     ]
 )

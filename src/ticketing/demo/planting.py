@@ -263,7 +263,7 @@ class _Planter:
         """Let in all but the last who ordered, and date what happened before and on the evening."""
         rows = await self.db.fetch("SELECT serial FROM tickets WHERE event_id = $1 ORDER BY id", event_id)
         scan = Scan([row["serial"] for row in rows[:-1]], "Kofi at the gate", "Scanner 1")
-        await admit(self.db, Gate(event_id, False), scan, self.new_id)
+        await admit(self.db, Gate(event_id, False), scan, self.new_id, most_refused=0)
         for statement in _DATE_BACK:
             await self.db.execute(statement, event_id)
 

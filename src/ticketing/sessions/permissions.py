@@ -103,6 +103,8 @@ MAY_CALL: dict[str, frozenset[Level]] = {
     "admit_event_patrons": GATES,
     "list_event_admissions": GATES,
     "retrieve_admission": GATES,
+    "list_event_refusals": GATES,
+    "retrieve_refusal": GATES,
     # orders
     "list_orders": STAFF,
     "place_order": PEOPLE,
