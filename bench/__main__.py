@@ -227,6 +227,7 @@ def serving(target: str, environment: dict[str, str]) -> Iterator[Server]:
     settings = {
         "TICKETING_SECRET": "only for measuring, never for anything else",
         "TICKETING_TRAFFIC_PER_MINUTE": "1000000000",
+        "TICKETING_TICKETS_PER_CUSTOMER": "0",
         "TICKETING_LOG_FORMAT": "json",
     }
     process = subprocess.Popen(

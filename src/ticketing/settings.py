@@ -58,7 +58,7 @@ class Settings:
     hold_seconds: int = _knob(900, "how long a placed order holds its places")
     tickets_per_order: int = _knob(50, "most tickets in one order")
     open_orders_per_customer: int = _knob(50, "most orders a customer may have waiting for payment")
-    tickets_per_customer: int = _knob(0, "most tickets of one customer per event; 0: no limit")
+    tickets_per_customer: int = _knob(50, "most tickets of one customer per event; 0: no limit")
     fees: str = _knob(
         "50:0.99,100:1.99,150:2.99,200:3.99,:4.99",
         "fee per ticket by its price, `up to:fee`; free tickets have none",

@@ -55,12 +55,19 @@ SELECT now.at, section.id, section.event_id, event.title, section.name, section.
   FROM now, sections section JOIN events event ON event.id = section.event_id
  WHERE section.id = ANY($1::bigint[]) AND section.removed_at IS NULL AND event.removed_at IS NULL"""
 
+# Live tickets, what is held, and holds that lapsed or were given up less than the length of a hold ago: otherwise who
+# cancels and orders anew has the places for ever.
 _COUNT_TICKETS = """
-SELECT orders.customer_id, item.event_id, sum(item.quantity)::int AS tickets
-  FROM orders JOIN order_items item ON item.order_id = orders.id
- WHERE orders.customer_id = ANY($1::bigint[]) AND item.event_id = ANY($2::bigint[])
-   AND (item.held_until > $3 OR (orders.status = 'Fulfilled' AND item.returned_at IS NULL))
- GROUP BY orders.customer_id, item.event_id"""
+SELECT customer_id, event_id, sum(quantity)::int AS tickets
+  FROM (SELECT item.customer_id, item.event_id, item.quantity FROM order_items item
+         WHERE item.customer_id = ANY($1::bigint[]) AND item.event_id = ANY($2::bigint[])
+           AND item.sold_at IS NOT NULL AND item.returned_at IS NULL
+        UNION ALL
+        SELECT orders.customer_id, item.event_id, item.quantity
+          FROM orders JOIN order_items item ON item.order_id = orders.id
+         WHERE orders.customer_id = ANY($1::bigint[]) AND orders.held_until > $3::timestamptz
+           AND item.event_id = ANY($2::bigint[])) counted
+ GROUP BY customer_id, event_id"""
 
 _WRITE = """
 WITH counted AS (
@@ -122,7 +129,7 @@ async def place_orders(
     customers = {row["id"]: row for row in await db.fetch(_READ_CUSTOMERS, everybody)}
     now, sections = await lock_sections(db, {line[1] for wish in wishes for line in wish.lines})
     usage = {customer: Usage(row["open_orders"]) for customer, row in customers.items()}
-    await _read_tickets(db, usage, sections, terms.limits, now)
+    await _read_tickets(db, usage, sections, terms, now)
     decisions = rules.decide(wishes, sections, usage, terms.limits, terms.fee)
     held_until = now + timedelta(seconds=terms.hold_seconds)
     outcomes: list[Placement | Refused] = [
@@ -178,12 +185,13 @@ def _section_state(row: Row) -> SectionState:
 
 
 async def _read_tickets(
-    db: Connection, usage: dict[int, Usage], sections: dict[int, SectionState], limits: Limits, now: datetime
+    db: Connection, usage: dict[int, Usage], sections: dict[int, SectionState], terms: Terms, now: datetime
 ) -> None:
     """What each customer already has of these events, if that is limited."""
-    if limits.tickets_per_event:
+    if terms.limits.tickets_per_event:
+        since = now - timedelta(seconds=terms.hold_seconds)
         events = list({section.event_id for section in sections.values()})
-        for row in await db.fetch(_COUNT_TICKETS, list(usage), events, now):
+        for row in await db.fetch(_COUNT_TICKETS, list(usage), events, since):
             usage[row["customer_id"]].tickets[row["event_id"]] = row["tickets"]
 
 

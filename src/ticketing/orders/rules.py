@@ -32,7 +32,8 @@ class Wish:
 
     The id and the number are given before anything is written, so that a batch whose commit went unheard can be
     found again instead of being placed twice. `privileged` is an administrator's order: drafts, closed sales and
-    events that are over, too. `expected_cents` is the total that the customer was shown, if he says so.
+    events that are over, without a limit of tickets. `expected_cents` is the total that the customer was shown, if
+    he says so.
     """
 
     order_id: int
@@ -70,7 +71,7 @@ class SectionState:
 
 @dataclass(slots=True)
 class Usage:
-    """What a customer already has: open orders, and live or held tickets per event."""
+    """What a customer already has: open orders, and per event tickets that are live, held, or were let go lately."""
 
     open_orders: int = 0
     tickets: dict[int, int] = field(default_factory=dict)
@@ -192,7 +193,7 @@ def cheapest(base_cents: int, prices: Sequence[PriceState], quantity: int) -> li
 def _passes_limits(granted: Granted, usage: Usage, limits: Limits) -> bool:
     if not granted.is_free and usage.open_orders >= limits.open_orders:
         return False
-    if limits.tickets_per_event:
+    if limits.tickets_per_event and not granted.wish.privileged:
         wanted: dict[int, int] = {}
         for line in granted.lines:
             wanted[line.section.event_id] = wanted.get(line.section.event_id, 0) + line.quantity
