@@ -168,7 +168,12 @@ def report_crowds(runs: Mapping[str, list[Run]], alone: Mapping[str, float]) -> 
 
 def compare(dsn: str, stage: Seeded, rounds: int) -> None:
     """Both servers side by side, reads and free orders."""
-    environment = {"DATABASE_URL": dsn, "BENCH_EVENT": str(stage.event), "BENCH_CUSTOMER": str(stage.customer)}
+    environment = {
+        "DATABASE_URL": dsn,
+        "BENCH_EVENT": str(stage.event),
+        "BENCH_CUSTOMER": str(stage.customer),
+        "TICKETING_TICKETS_PER_CUSTOMER": "0",  # one customer orders all there is
+    }
     with serving("ticketing.app:app", environment) as ours, serving("bench.bare:app", environment) as bare:
         headers = {"X-API-Key": stage.key, "X-Client-Version": "3.0.0"}
         uri = f"/events/{stage.event}/sections/{stage.sections[0]}"
@@ -227,7 +232,6 @@ def serving(target: str, environment: dict[str, str]) -> Iterator[Server]:
     settings = {
         "TICKETING_SECRET": "only for measuring, never for anything else",
         "TICKETING_TRAFFIC_PER_MINUTE": "1000000000",
-        "TICKETING_TICKETS_PER_CUSTOMER": "0",
         "TICKETING_LOG_FORMAT": "json",
     }
     process = subprocess.Popen(

@@ -8,7 +8,7 @@ statement may be, for any.
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import asyncpg
@@ -132,6 +132,12 @@ def sent() -> Iterator[list[Statement]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kit_database, "_Connection", Recorded)
         yield statements
+
+
+@pytest.fixture(scope="module")
+def settings(settings: Settings) -> Settings:
+    """What a customer has of an event is counted, as by default."""
+    return replace(settings, tickets_per_customer=50)
 
 
 @pytest.fixture(scope="module")
@@ -364,7 +370,11 @@ async def test_nor_does_a_crowd_at_the_first_on_sale_of_all(postgres: str, is_an
             await db.execute("ANALYZE")
         sections = [row["id"] for row in await db.fetch("SELECT id FROM sections ORDER BY id LIMIT $1", CROWD)]
         customers = [row["id"] for row in await db.fetch("SELECT id FROM accounts LIMIT $1", CROWD)]
-        reads = [Statement(placing._READ_SECTIONS, (sections,)), Statement(placing._READ_CUSTOMERS, (customers,))]
+        events = [row["id"] for row in await db.fetch("SELECT id FROM events")]
+        reads = [
+            Statement(placing._READ_SECTIONS, (sections,)),
+            Statement(placing._READ_CUSTOMERS, (customers, events, 900)),
+        ]
         found = [fault for one in reads for fault in faults(await plan(db, one, True))]
         assert [fault for fault in found if "order" in fault] == []
         await db.close()

@@ -8,6 +8,7 @@ import httpx
 
 from conftest import Client, add_person, unique
 from makers import (
+    card,
     hold_tickets,
     id_of,
     list_event,
@@ -19,6 +20,7 @@ from makers import (
     make_venue,
     section_uri,
 )
+from money import BANK_ASKS_IN_VAIN
 
 PEOPLE = {"customer": "customer", "other": "customer", "runner": "customer", "rival": "customer", "deputy": "customer"}
 STAFF = {"support": "support", "admin": "administrator"}
@@ -210,6 +212,13 @@ class World:
         """An order of the customer's that waits for payment."""
         paid = await make_section(await self.caller("runner"), await self.thing("event"), basePrice=20)
         return await self._order(paid)
+
+    async def paying(self) -> Any:
+        """An order of the customer's whose bank is still asking him."""
+        order = await self.placed()
+        begun = await (await self.caller("customer")).post(order["payments"], card(BANK_ASKS_IN_VAIN))
+        assert begun.status == 202, begun.body
+        return order
 
     async def _order(self, section: dict[str, Any]) -> Any:
         items = {section_uri(await self.thing("event"), section): 1}

@@ -97,6 +97,7 @@ class Settings:
     wrong_mailed_codes: int = _knob(
         10, "wrong mailed codes for one account in a day (UTC), also without rate limits; then none is taken that day"
     )
+    registrations_per_hour: int = _knob(500, "accounts registered from one address within an hour, over all workers")
     declined_payments: int = _knob(30, "declined payments of one customer within 15 minutes, over all workers")
     mailed_codes: int = _knob(20, "codes mailed to one account within an hour, over all workers")
     cors_origins: str = _knob(

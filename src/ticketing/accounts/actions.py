@@ -210,9 +210,13 @@ async def ensure_hosts_are_run(db: Connection, without: int) -> None:
 async def deactivate_account(db: Connection, account_id: int) -> None:
     """Close an account that is locked by the caller: its keys stop, its sessions end, and its owner is told.
 
+    What it holds unpaid is free at once; money that is on its way for such an order goes back.
+
     Raises LastAdministrator.
     """
     await ensure_administrators_remain(db, account_id)
+    await lock_accounts(db, [account_id])
+    await _let_holds_run_out(db, account_id)
     is_program = await db.fetchval(
         "UPDATE accounts SET activated = false WHERE id = $1 RETURNING integration", account_id
     )
@@ -267,16 +271,23 @@ async def _end_sessions(db: Connection, account_id: int, *, but: int | None = No
 
 
 async def _let_holds_run_out(db: Connection, account_id: int) -> None:
-    """End the holds of unpaid orders now; whoever needs the places next tidies them away, as after any time-out."""
+    """End the holds of unpaid orders now; whoever needs the places next tidies them away, as after any time-out.
+
+    Open attempts to pay for them are cancelled at the provider as soon as somebody asks, which is now.
+    """
     orders = await db.fetch(
         "UPDATE orders SET held_until = clock() WHERE customer_id = $1 AND status = 'Placed' AND held_until > clock()"
         " RETURNING id",
         account_id,
     )
     if orders:
+        ended = [order["id"] for order in orders]
         await db.execute(
             "UPDATE order_items SET held_until = clock() WHERE order_id = ANY($1::bigint[]) AND held_until > clock()",
-            [order["id"] for order in orders],
+            ended,
+        )
+        await db.execute(
+            "UPDATE payments SET ask_at = clock() WHERE order_id = ANY($1::bigint[]) AND status = 'Pending'", ended
         )
 
 

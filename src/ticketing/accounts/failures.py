@@ -93,6 +93,12 @@ def request_bounds(call: Call, account: int) -> list[Bound]:
     ]
 
 
+def registration_bounds(call: Call) -> list[Bound]:
+    """What bounds the accounts that one address registers."""
+    most = call.the(Settings).registrations_per_hour
+    return [Bound(f"registrations from {network(call.address)}", most, HOUR_SECONDS)]
+
+
 async def is_known_address(db: Connection, account: int, address: str) -> bool:
     """Whether the account has lately had a session from this address."""
     rows = await db.fetch(

@@ -36,12 +36,19 @@ async def create_account(call: Call) -> Reply:
     async with call.reading() as db:
         await actions.ensure_free(db, body)
         values = await forms.read_registration(db, body)
-    password_hash = await call.the(Passwords).hash(values["password"])
-    account_id = call.new_id()
-    async with call.transaction() as db:
-        await actions.create_account(db, account_id, values, password_hash)
-        await post(db, [Letter("welcome", account=account_id)])
-        return created(await queries.get_account(db, account_id))
+    bounds = [] if call.caller.administers else failures.registration_bounds(call)
+    await failures.claim_try(call, bounds)
+    try:
+        password_hash = await call.the(Passwords).hash(values["password"])
+        account_id = call.new_id()
+        async with call.transaction() as db:
+            await actions.create_account(db, account_id, values, password_hash)
+            await post(db, [Letter("welcome", account=account_id)])
+            account = await queries.get_account(db, account_id)
+    except Exception:
+        await failures.forget(call, bounds)  # what was not made counts for nothing
+        raise
+    return created(account)
 
 
 @operations("GET /accounts/{number}", answers=Account, errors=[AccountNotFound, NotYourAccount])

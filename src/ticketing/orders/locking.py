@@ -21,7 +21,8 @@ _SECTIONS = "SELECT DISTINCT section_id FROM order_items WHERE order_id = $1 ORD
 
 _LOCK = """
 SELECT id, number, customer_id, status, held_until, paying_until, subtotal_cents + fees_cents AS total_cents, currency,
-       (SELECT removed_at IS NOT NULL FROM accounts WHERE id = customer_id) AS customer_left, clock() AS now
+       (SELECT removed_at IS NOT NULL OR NOT activated FROM accounts WHERE id = customer_id) AS customer_left,
+       clock() AS now
   FROM orders WHERE id = $1 FOR UPDATE"""
 
 
@@ -30,6 +31,7 @@ class LockedOrder:
     """An order that nobody else decides about until the transaction ends; its sections are locked too.
 
     `status` is that for every reader, `stored` the one written down (a due order may still be Placed there).
+    `customer_left` says that he was deleted or deactivated.
     """
 
     id: int

@@ -22,16 +22,31 @@ from . import rules
 from .fulfilling import TICKET_COLUMNS, columns, ticket_rows
 from .rules import Granted, Limits, PriceState, Refused, SectionState, Usage, Wish
 
-# After the lock: whoever was deleted meanwhile orders nothing, and two processes cannot both see room for one more.
-# An open order is told by its hold, not by `status = 'Placed'`: by that the database may find it among all open orders,
-# as long as its statistics are from before the on-sale.
+# After the lock: whoever was deleted or deactivated meanwhile orders nothing, and two processes cannot both see room
+# for one more. An open order is told by its hold, not by `status = 'Placed'`: by that the database may find it among
+# all open orders, as long as its statistics are from before the on-sale. Of the events in $2 a customer has his live
+# tickets, what is held, and holds that lapsed or were given up less than the length of a hold ($3) ago: otherwise who
+# cancels and orders anew has the places for ever.
 _READ_CUSTOMERS = f"""
 SELECT customer.id, {short_columns("customer")},
        (SELECT count(*) FROM orders
          WHERE orders.customer_id = customer.id AND orders.held_until > (SELECT clock())
            AND orders.status <> 'Timed Out')::int
-       AS open_orders
-  FROM accounts customer WHERE customer.id = ANY($1::bigint[]) AND customer.removed_at IS NULL"""
+       AS open_orders,
+       (SELECT json_object_agg(counted.event_id, counted.tickets)::text
+          FROM (SELECT had.event_id, sum(had.quantity)::int AS tickets
+                  FROM (SELECT item.event_id, item.quantity FROM order_items item
+                         WHERE item.customer_id = customer.id AND item.event_id = ANY($2::bigint[])
+                           AND item.sold_at IS NOT NULL AND item.returned_at IS NULL
+                        UNION ALL
+                        SELECT item.event_id, item.quantity
+                          FROM orders JOIN order_items item ON item.order_id = orders.id
+                         WHERE orders.customer_id = customer.id
+                           AND orders.held_until > (SELECT clock() - make_interval(secs => $3))
+                           AND item.event_id = ANY($2::bigint[])) had
+                 GROUP BY had.event_id) counted)
+       AS tickets
+  FROM accounts customer WHERE customer.id = ANY($1::bigint[]) AND customer.removed_at IS NULL AND customer.activated"""
 
 # After the lock, in a statement (so a snapshot, and a clock) of its own: a cancelled event or a removed section that
 # committed while we waited is seen. What is due is asked of the first hold to end: asked whether any has ended, the
@@ -54,20 +69,6 @@ SELECT now.at, section.id, section.event_id, event.title, section.name, section.
            AND (price.closes_at IS NULL OR price.closes_at > now.at))::text AS prices
   FROM now, sections section JOIN events event ON event.id = section.event_id
  WHERE section.id = ANY($1::bigint[]) AND section.removed_at IS NULL AND event.removed_at IS NULL"""
-
-# Live tickets, what is held, and holds that lapsed or were given up less than the length of a hold ago: otherwise who
-# cancels and orders anew has the places for ever.
-_COUNT_TICKETS = """
-SELECT customer_id, event_id, sum(quantity)::int AS tickets
-  FROM (SELECT item.customer_id, item.event_id, item.quantity FROM order_items item
-         WHERE item.customer_id = ANY($1::bigint[]) AND item.event_id = ANY($2::bigint[])
-           AND item.sold_at IS NOT NULL AND item.returned_at IS NULL
-        UNION ALL
-        SELECT orders.customer_id, item.event_id, item.quantity
-          FROM orders JOIN order_items item ON item.order_id = orders.id
-         WHERE orders.customer_id = ANY($1::bigint[]) AND orders.held_until > $3::timestamptz
-           AND item.event_id = ANY($2::bigint[])) counted
- GROUP BY customer_id, event_id"""
 
 _WRITE = """
 WITH counted AS (
@@ -94,6 +95,9 @@ INSERT INTO tickets (id, serial, item_id, event_id, section_id, owner_id, status
 SELECT id, serial, item_id, event_id, section_id, owner_id, 'Issued', $6, $6
   FROM unnest($27::bigint[], $28::text[], $29::bigint[], $30::bigint[], $31::bigint[], $32::bigint[])
        AS new (id, serial, item_id, event_id, section_id, owner_id)"""
+
+
+_tickets = msgspec.json.Decoder(dict[int, int], strict=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +130,11 @@ async def place_orders(
     """
     everybody = sorted({wish.customer_id for wish in wishes})
     await lock_accounts(db, everybody)
-    customers = {row["id"]: row for row in await db.fetch(_READ_CUSTOMERS, everybody)}
+    events = {line[0] for wish in wishes for line in wish.lines} if terms.limits.tickets_per_event else set()
+    rows = await db.fetch(_READ_CUSTOMERS, everybody, list(events), terms.hold_seconds)
+    customers = {row["id"]: row for row in rows}
     now, sections = await lock_sections(db, {line[1] for wish in wishes for line in wish.lines})
-    usage = {customer: Usage(row["open_orders"]) for customer, row in customers.items()}
-    await _read_tickets(db, usage, sections, terms, now)
+    usage = {customer: _usage(row) for customer, row in customers.items()}
     decisions = rules.decide(wishes, sections, usage, terms.limits, terms.fee)
     held_until = now + timedelta(seconds=terms.hold_seconds)
     outcomes: list[Placement | Refused] = [
@@ -184,15 +189,9 @@ def _section_state(row: Row) -> SectionState:
     )
 
 
-async def _read_tickets(
-    db: Connection, usage: dict[int, Usage], sections: dict[int, SectionState], terms: Terms, now: datetime
-) -> None:
-    """What each customer already has of these events, if that is limited."""
-    if terms.limits.tickets_per_event:
-        since = now - timedelta(seconds=terms.hold_seconds)
-        events = list({section.event_id for section in sections.values()})
-        for row in await db.fetch(_COUNT_TICKETS, list(usage), events, since):
-            usage[row["customer_id"]].tickets[row["event_id"]] = row["tickets"]
+def _usage(row: Row) -> Usage:
+    tickets = _tickets.decode(row["tickets"]) if row["tickets"] else {}
+    return Usage(row["open_orders"], tickets)
 
 
 async def _write(

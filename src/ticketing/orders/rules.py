@@ -145,7 +145,7 @@ def _decide_one(
     limits: Limits,
     fee: Callable[[int], int],
 ) -> Granted | Refused:
-    if wish.customer_id not in usage:  # deleted in the meantime
+    if wish.customer_id not in usage:  # deleted or deactivated in the meantime
         return Refused(wish, Reason.NOT_AVAILABLE)
     lines: list[Line] = []
     for event_id, section_id, quantity in wish.lines:

@@ -22,7 +22,7 @@ from ticketing.orders.locking import LockedOrder, lock_order
 from ticketing.orders.rules import Status
 
 from . import rules
-from .errors import NotPayable, PaymentOpen
+from .errors import NoOpenPayment, NotPayable, PaymentOpen
 from .providers import Action, Charge, Done, Outcome, Refused, Waiting
 from .refunds import open_whole_refund
 from .rules import Places, State, Step
@@ -111,6 +111,14 @@ def build_attempt(row: Row) -> Attempt:
     )
 
 
+# Another attempt of his is open, or one was left to its deadline within the hour: found by the holds of his orders.
+_STRETCHES_ANOTHER = """
+SELECT EXISTS (
+    SELECT FROM orders JOIN payments payment ON payment.order_id = orders.id
+     WHERE orders.customer_id = $1 AND orders.held_until > $2::timestamptz - interval '1 hour'
+       AND (payment.status = 'Pending' OR payment.status = 'Declined' AND payment.closed_at >= payment.deadline_at))"""
+
+
 async def find_repeated(db: Connection, order_id: int, digest: bytes | None) -> Attempt | None:
     """The attempt that this very request opened when it was sent before, if it did."""
     if digest is None:
@@ -120,9 +128,12 @@ async def find_repeated(db: Connection, order_id: int, digest: bytes | None) -> 
 
 
 async def open_attempt(
-    db: Connection, order: LockedOrder, payment_id: int, provider: str, digest: bytes | None
+    db: Connection, order: LockedOrder, payment_id: int, provider: str, digest: bytes | None, *, by_administrator: bool
 ) -> Attempt:
     """Write an attempt to pay for a locked order down, and keep its places while it is under way.
+
+    It has ten minutes of its own beyond the hold, but a customer has them for one order at a time, and not again
+    within the hour after he let them pass: else attempts that nobody means to finish would double every hold.
 
     Raises NotPayable, PaymentOpen.
     """
@@ -130,7 +141,8 @@ async def open_attempt(
         raise NotPayable(order.status)
     if order.paying_until is not None:
         raise PaymentOpen
-    deadline = order.now + rules.HOLD_WHILE_PAYING
+    stretches = by_administrator or not await db.fetchval(_STRETCHES_ANOTHER, order.customer_id, order.now)
+    deadline = rules.deadline_of(order.now, order.held_until, stretches=stretches)
     row = await db.fetchrow(
         _OPEN,
         payment_id,
@@ -157,6 +169,21 @@ async def remember_reference(db: Connection, attempt_id: int, reference: str) ->
             reference,
         )
     )
+
+
+async def end_open_attempt(db: Connection, order_id: int) -> int:
+    """Bring the deadline of the order's open attempt forward to now, so that it is cancelled; its id.
+
+    Raises NoOpenPayment.
+    """
+    attempt_id: int | None = await db.fetchval(
+        "UPDATE payments SET deadline_at = least(deadline_at, clock()), ask_at = clock()"
+        " WHERE order_id = $1 AND status = 'Pending' RETURNING id",
+        order_id,
+    )
+    if attempt_id is None:
+        raise NoOpenPayment
+    return attempt_id
 
 
 async def find_attempt(db: Connection, attempt_id: int) -> Attempt | None:

@@ -20,6 +20,13 @@ class PaymentOpen(Conflict):
     details = about("order", "wait for the answer of the payment before; the order's payments tell it")
 
 
+class NoOpenPayment(Conflict):
+    """Only an attempt that has not ended can be ended."""
+
+    text = "The order has no open payment."
+    details = about("order", "its payments tell how each attempt ended")
+
+
 class NotRefundable(Conflict):
     """Only a fulfilled order that cost something is refunded; the text has its status in lower case."""
 

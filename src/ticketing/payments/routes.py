@@ -5,23 +5,27 @@ import contextlib
 
 from ticketing.accounts import failures
 from ticketing.accounts.failures import Bound
+from ticketing.kit import history
 from ticketing.kit.database import Database
+from ticketing.kit.database_errors import TROUBLE
 from ticketing.kit.idempotency import Idempotency
 from ticketing.kit.operations import Call, Operations, Reply
 from ticketing.kit.paging import Page
 from ticketing.kit.shielding import Shield
 from ticketing.kit.vault import Vault
 from ticketing.orders.errors import NotTheCustomer
-from ticketing.orders.locking import find_managed
+from ticketing.orders.locking import find_managed, lock_order
 from ticketing.orders.queries import readable_order
 from ticketing.settings import Settings
 
 from . import queries
-from .attempts import Attempt, find_attempt
-from .errors import NotPayable, NotRefundable, PaymentOpen, RefundOpen
+from .asking import CALL_FAILURES
+from .attempts import Attempt, end_open_attempt, find_attempt, get_attempt
+from .errors import NoOpenPayment, NotPayable, NotRefundable, PaymentOpen, RefundOpen
 from .providers import Card, Payer, Token
 from .providers.choosing import Providers
 from .providers.sealing import unseal
+from .reconciling import ask_about_payment
 from .refunding import begin_refund, repay
 from .refunds import Giving, Request
 from .rules import State
@@ -110,6 +114,27 @@ async def list_payments(call: Call) -> Reply:
     for payment in page.entries:
         payment.action = unseal(call.the(Vault), payment.action)
     return Reply(page)
+
+
+@operations("DELETE /orders/{order}/payments", answers=Payment, errors=[NoOpenPayment])
+async def end_payment(call: Call) -> Reply:
+    """End an open payment.
+
+    Cancels an attempt that has not ended at the provider; the order has left of its time what it had before. The answer
+    is the attempt: `Declined`, or `Authorised` when the money had been taken already. 202 with `Pending`: the provider
+    has not answered yet, and is asked again until it does.
+    """
+    database = call.the(Database)
+    async with call.transaction() as db:
+        order = await lock_order(db, await find_managed(db, call.caller, call.path["order"]))
+        attempt_id = await end_open_attempt(db, order.id)
+        await history.record(db, call.new_id(), call.caller, "payment.ended", order.uri, payment=attempt_id)
+    asking = call.the(Shield).start(ask_about_payment(database, call.the(Providers), attempt_id))
+    with contextlib.suppress(TimeoutError, *TROUBLE, *CALL_FAILURES):  # the next turn of the worker asks again
+        await call.the(Shield).wait(asking, call.the(Settings).payment_timeout_seconds)
+    async with call.reading() as db:
+        attempt = await get_attempt(db, attempt_id)
+    return Reply(queries.build_payment(attempt), 202 if attempt.state is State.PENDING else 200)
 
 
 @operations(

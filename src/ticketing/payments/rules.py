@@ -62,6 +62,15 @@ def is_to_cancel(outcome: Outcome, order: Status, now: datetime, deadline: datet
     return isinstance(outcome, NotBegun) or now >= deadline or order is not Status.PLACED
 
 
+def deadline_of(now: datetime, held_until: datetime, *, stretches: bool) -> datetime:
+    """When an attempt that is opened now has to have ended.
+
+    It has ten minutes and stretches the order's hold to its own end; one that stretches none ends with the hold.
+    """
+    deadline = now + HOLD_WHILE_PAYING
+    return deadline if stretches else min(deadline, held_until)
+
+
 def held_while(deadline: datetime, *, under_way: bool) -> datetime:
     """Until when an open attempt keeps its order's places.
 

@@ -33,7 +33,9 @@ async def begin(
         order = await lock_order(db, order_id)
         if repeated := await find_repeated(db, order.id, digest):
             return repeated, False
-        attempt = await open_attempt(db, order, database.new_id(), provider.name, digest)
+        attempt = await open_attempt(
+            db, order, database.new_id(), provider.name, digest, by_administrator=caller.administers
+        )
         await history.record(db, database.new_id(), caller, "payment.attempted", order.uri, payment=attempt.id)
         return attempt, True
 

@@ -113,6 +113,7 @@ MAY_CALL: dict[str, frozenset[Level]] = {
     "print_order_tickets": PEOPLE,
     "settle_order": PEOPLE,
     "list_payments": PEOPLE,
+    "end_payment": ADMINISTRATORS,
     "refund_order": ADMINISTRATORS,
     "list_refunds": PEOPLE,
     # transfers
