@@ -242,7 +242,7 @@ class _Planter:
     async def _plant_payment(self, order_id: int, ending: Ending) -> None:
         """Pay for an order with a card of the sandbox, and give the money back where that is the story."""
         order = await lock_order(self.db, order_id)
-        attempt = await open_attempt(self.db, order, self.new_id(), Sandbox.name, None)
+        attempt = await open_attempt(self.db, order, self.new_id(), Sandbox.name, None, by_administrator=False)
         part = part_of(Token("tok_insufficient_funds" if ending == "declined" else "tok_visa"))
         await conclude(self.db, attempt.id, await enter_charge(self.db, attempt.charge(), part), self.new_id)
         if ending == "refunded":
