@@ -26,7 +26,8 @@ def lines(answer: Answer) -> list[dict[str, str]]:
     """The rows of a CSV file."""
     assert answer.status == 200, answer.body
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
-    return list(csv.DictReader(io.StringIO(answer.body.decode())))
+    assert answer.body.startswith(b"\xef\xbb\xbf")  # Excel takes it for UTF-8
+    return list(csv.DictReader(io.StringIO(answer.body.decode("utf-8-sig"))))
 
 
 def cells(answer: Answer) -> list[list[Any]]:
@@ -88,7 +89,9 @@ async def test_transactions_as_files(alice: Client, bob: Client, administrator: 
 async def test_an_empty_file_has_its_header(alice: Client, administrator: Client) -> None:
     event, _section = await make_stage(alice, administrator)
     answer = await alice.get("/transactions", host=id_of(event["host"]), format="csv")
-    assert answer.body.decode() == "reference,date,type,order,customer,amount,fees,currency,status,provider\r\n"
+    assert (
+        answer.body.decode("utf-8-sig") == "reference,date,type,order,customer,amount,fees,currency,status,provider\r\n"
+    )
     assert len(cells(await alice.get("/transactions", host=id_of(event["host"]), format="xlsx"))) == 1
 
 
@@ -234,7 +237,7 @@ async def test_a_long_file_comes_in_pieces_as_it_is_read(wire: Wire, db: asyncpg
         wire.takes.release()
     await asyncio.wait_for(wire.answering, 5)
     assert wire.is_whole
-    body = b"".join(message.get("body", b"") for message in wire.said).decode()
+    body = b"".join(message.get("body", b"") for message in wire.said).decode("utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(body)))
     assert sum(row["status"] == "Declined" for row in rows) == MANY
     assert len(wire.said) > MANY // 1000

@@ -312,6 +312,14 @@ async def test_names_in_any_script_print(press: Press) -> None:
     assert {read_code(page) for page in pages(printed)} == {sheet().payload}
 
 
+@pytest.mark.parametrize("text", ["ދިވެހި", "བོད་ཡིག", "ᏣᎳᎩ", "ꦗꦮ", "ᠮᠣᠩᠭᠣᠯ", "ߒߞߏ", "ᐃᓄᒃᑎᑐᑦ", "👩‍🚀"])
+async def test_what_no_font_has_is_a_box_and_is_drawn(press: Press, text: str) -> None:
+    printed = await press.print(PrintPdf([sheet(title=text), sheet(title="\u200d")]))
+    assert "□" in texts(printed)[0]
+    drawn, nothing = (page.convert("L").crop((0, 0, page.width, page.height // 3)) for page in pages(printed))
+    assert drawn.tobytes() != nothing.tobytes()
+
+
 async def test_an_evening_abroad_prints_as_it_was_written(
     alice: Client, bob: Client, administrator: Client, db: asyncpg.Connection
 ) -> None:

@@ -5,6 +5,7 @@ needs first is written last.
 """
 
 import asyncio
+import codecs
 import contextlib
 import csv
 import io
@@ -73,7 +74,7 @@ class Exports:
 
     async def _csv(self, table: Table) -> AsyncGenerator[bytes, None]:
         async with self._slot(), contextlib.aclosing(table.rows):
-            header = _csv_lines([table.columns])
+            header = codecs.BOM_UTF8 + _csv_lines([table.columns])  # else Excel takes it for another encoding
             async for batch in table.rows:
                 yield header + _csv_lines(batch)
                 header = b""

@@ -55,6 +55,8 @@ _SCRIPTS = [
     _script("NotoSansSymbols2", "\u2190-\u2bff\U0001f000-\U0001faff"),
 ]
 
+_SYMBOLS = _SCRIPTS[-1]
+
 _ARABIC_OR_HEBREW = {"R", "AL"}
 
 
@@ -65,20 +67,27 @@ def load_fonts(pdf: FPDF, texts: Iterable[str]) -> None:
     pdf.add_font(FAMILY, "B", FONTS / "NotoSans-Bold.ttf")
     needed = [script for script in _SCRIPTS if script.letters.search(everything)]
     for script in needed:
-        regular = next(FONTS.glob(f"{script.file}*Regular.ttf"), None) or next(FONTS.glob(f"{script.file}.*"))
-        pdf.add_font(script.file, "", regular)
-        if script.bold:
-            pdf.add_font(script.file, "B", FONTS / f"{script.file}-Bold.ttf")
+        _add(pdf, script)
+    if _SYMBOLS not in needed and not all(_has(pdf, letter) for letter in set(everything)):
+        needed.append(_SYMBOLS)  # it has the box that stands for what no font has
+        _add(pdf, _SYMBOLS)
     pdf.set_fallback_fonts([script.file for script in needed], exact_match=False)
     pdf.set_text_shaping(True)
     pdf.set_font(FAMILY)
 
 
+def _add(pdf: FPDF, script: _Script) -> None:
+    regular = next(FONTS.glob(f"{script.file}*Regular.ttf"), None) or next(FONTS.glob(f"{script.file}.*"))
+    pdf.add_font(script.file, "", regular)
+    if script.bold:
+        pdf.add_font(script.file, "B", FONTS / f"{script.file}-Bold.ttf")
+
+
 def printable(pdf: FPDF, text: str) -> str:
     """The text in one line, of letters that the document's fonts have.
 
-    A symbol that none has is left out; a letter becomes an empty box. What turns the direction of writing is left out
-    too, and so are more marks on one letter than any script has: a name stays where it is put.
+    What none has becomes an empty box, whatever it is: nothing vanishes. What turns the direction of writing is left
+    out, and so are more marks on one letter than any script has: a name stays where it is put.
     """
     kept: list[str] = []
     marks = 0
@@ -92,7 +101,7 @@ def printable(pdf: FPDF, text: str) -> str:
                 kept.append(letter)
         elif letter == " " or _has(pdf, letter):
             kept.append(letter)
-        elif category[0] in "LN":
+        elif category[0] in "LNPS" or category == "Co":
             kept.append(MISSING)
     shown = " ".join("".join(kept).split())
     return shown if shown or not text.strip() else MISSING
