@@ -224,3 +224,20 @@ async def test_sections_change_under_an_open_gate(
     )
     assert {answer.status for answer in answers} == {200}
     assert (await alice.get(token["self"]))["sections"] in (sections[:2], sections[2:])
+
+
+async def test_codes_are_read_forgivingly(
+    alice: Client, administrator: Client, public: Client, db: asyncpg.Connection
+) -> None:
+    events = [await make_event(alice, administrator) for _ in range(3)]
+    keys = []
+    for event, code in zip(events, ("XL5K7Q8Z", "YO5I7Q8Z", "Y05I7Q8Z"), strict=True):
+        (token,) = (await alice.get(f"{event['self']}/tokens"))["entries"]
+        assert not set(token["code"]) & set("0O1I")
+        await gate_keys.change_code(db, Vault(SECRET), int(id_of(token)), code)
+        keys.append((await public.get(f"/tokens/{code}"))["event"])
+    assert keys == [event["self"] for event in events]
+    for typed in ("x15k-7q8z", "XI5K%207Q8Z", "xl5k7q8z"):
+        assert (await public.get(f"/tokens/{typed}"))["event"] == events[0]["self"]
+    assert (await public.get("/tokens/YO5I7Q8Z"))["event"] == events[1]["self"]
+    assert (await public.get("/tokens/YO5L7Q8Z")).error == NO_CODE  # two may be meant

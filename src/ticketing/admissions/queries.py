@@ -12,7 +12,7 @@ from ticketing.kit.database import Connection, Row
 from ticketing.kit.errors import NotFound, Restricted
 from ticketing.kit.paging import Filter, Listing, boolean, exact
 from ticketing.kit.vault import Vault
-from ticketing.sessions.gate_keys import clean_code, code_digest, gate_key, read_code
+from ticketing.sessions.gate_keys import clean_code, code_digest, gate_key, read_code, readings
 from ticketing.tickets.queries import (
     COLUMNS,
     SECTION_COLUMNS,
@@ -137,17 +137,25 @@ async def get_token(db: Connection, vault: Vault, event_id: int, token_id: int |
 
 
 async def get_token_key(db: Connection, vault: Vault, typed: str) -> TokenKey:
-    """The key behind a code, typed in any case. Raises CodeNotFound."""
+    """The key behind a code, typed in any case.
+
+    Letters that look alike are each other's, where only one token can be meant. Raises CodeNotFound.
+    """
     code = clean_code(typed)
-    row = code and await db.fetchrow(
-        f"SELECT token.id, token.event_id, {_OPENED} AS sections"
-        "  FROM tokens token JOIN events event ON event.id = token.event_id"
-        " WHERE token.code_hmac = $1 AND token.removed_at IS NULL"
-        "   AND event.removed_at IS NULL AND event.status <> 'Cancelled'",
-        code_digest(vault, code),
-    )
-    if not row:
+    if code is None:
         raise CodeNotFound
+    digests = [code_digest(vault, reading) for reading in readings(code)]
+    rows = await db.fetch(
+        f"SELECT token.id, token.code_hmac, token.event_id, {_OPENED} AS sections"
+        "  FROM tokens token JOIN events event ON event.id = token.event_id"
+        " WHERE token.code_hmac = ANY($1::bytea[]) AND token.removed_at IS NULL"
+        "   AND event.removed_at IS NULL AND event.status <> 'Cancelled'",
+        digests,
+    )
+    exact_ones = [one for one in rows if one["code_hmac"] == digests[0]]
+    if len(exact_ones or rows) != 1:
+        raise CodeNotFound
+    (row,) = exact_ones or rows
     return TokenKey(gate_key(vault, row["id"]), f"/events/{row['event_id']}", _section_uris(row))
 
 

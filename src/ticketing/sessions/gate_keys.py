@@ -4,6 +4,7 @@ The code is kept encrypted (a host may read it again) and found by its HMAC; the
 by the server's secret and is nowhere stored but as a hash. Neither can be had from the database alone.
 """
 
+import itertools
 import re
 import secrets
 import string
@@ -12,7 +13,9 @@ from ticketing.kit.database import Connection
 from ticketing.kit.vault import Vault, hash_key
 
 CODE_LENGTH = 8
-_ALPHABET = string.digits + string.ascii_uppercase
+_ALPHABET = "".join(sorted(set(string.digits + string.ascii_uppercase) - set("0O1I")))
+_ALIKE = {letter: group for group in ("O0", "LI1") for letter in group}
+MOST_READINGS = 81  # of one typed code; beyond it only itself, and as codes are made now
 _CODE = re.compile(rf"[0-9A-Z]{{{CODE_LENGTH}}}")
 _CODE_PURPOSE = "gate token code"
 _KEY_PURPOSE = "gate token key"
@@ -60,9 +63,20 @@ def read_code(vault: Vault, sealed: bytes) -> str:
 
 
 def clean_code(typed: str) -> str | None:
-    """The code that was typed, in any case; None when it cannot be one."""
-    code = typed.upper()
+    """The code that was typed, in any case, spaces and hyphens anywhere; None when it cannot be one."""
+    code = re.sub(r"[ -]", "", typed).upper()
     return code if typed.isascii() and _CODE.fullmatch(code) else None
+
+
+def readings(code: str) -> list[str]:
+    """What a code may have been read from: itself, then with L for 1 and I, then every letter that looks alike."""
+    groups = [_ALIKE.get(letter, letter) for letter in code]
+    likely = [code, code.replace("1", "L").replace("I", "L")]
+    count = 1
+    for group in groups:
+        count *= len(group)
+    every = ("".join(letters) for letters in itertools.product(*groups)) if count <= MOST_READINGS else ()
+    return list(dict.fromkeys([*likely, *every]))
 
 
 def code_digest(vault: Vault, code: str) -> bytes:
