@@ -75,6 +75,8 @@ SAMPLES: list[tuple[str, dict[str, Any], list[str]]] = [
     ("event_changed", {"event": OPEN, "before": JAZZ, "count": 2}, ["The date is open.", WHEN, "Your tickets stay"]),
     ("section_removed", {"event": JAZZ, "section": "Lawn", "count": 1}, ["Lawn", "your ticket"]),
     ("submission_decided", {"event": JAZZ, "approved": True, "note": ""}, ["approved it", "Wadadli <Nights>"]),
+    ("submission_decided", {"event": JAZZ, "approved": True, "changed": True, "note": ""}, ["what you changed"]),
+    ("submission_decided", {"event": JAZZ, "approved": False, "changed": True, "note": "No."}, ["what it was before"]),
     ("submission_decided", {"event": JAZZ, "approved": False, "note": "No <b>."}, ["did not approve it", "No <b>."]),
 ]
 

@@ -7,7 +7,7 @@ import pytest
 
 from conftest import Client
 from makers import id_of, make_event
-from ticketing.submissions.rules import submission_id, submitted_event
+from ticketing.submissions.rules import parse_submission, submission_id
 
 GENERAL = {"error": "There is presently no resource with the given URI."}
 ALREADY = "The event has already been submitted or cancelled."
@@ -16,12 +16,15 @@ RESTRICTED = {"message": "You are restricted from accessing this resource."}
 
 def test_a_submission_goes_by_the_base64_of_what_was_submitted() -> None:
     assert submission_id(123) == base64.b64encode(b"/events/123").decode() == "L2V2ZW50cy8xMjM="
-    assert submitted_event("L2V2ZW50cy8xMjM=") == 123
+    assert parse_submission("L2V2ZW50cy8xMjM=") == (123, None)
+    assert parse_submission(submission_id(123, 456)) == (123, 456)
 
 
-@pytest.mark.parametrize("segment", ["", "123", "L2V2ZW50cy8xMjM", "L2hvc3RzLzEyMw==", "\x00", "é", "=" * 900, "/w=="])
+@pytest.mark.parametrize(
+    "segment", ["", "123", "L2V2ZW50cy8xMjM", "L2hvc3RzLzEyMw==", "\x00", "é", "=" * 900, "/w==", submission_id(1, -2)]
+)
 def test_other_texts_are_no_submission(segment: str) -> None:
-    assert submitted_event(segment) is None
+    assert parse_submission(segment) == (None, None)
 
 
 async def test_a_draft_is_submitted_once(administrator: Client, alice: Client, bob: Client) -> None:

@@ -18,10 +18,10 @@ from starlette.routing import BaseRoute, Route
 from .countries import flags
 from .kit import ids, picture_reader
 from .kit.child import Child, ChildEnded, ChildFailed
-from .kit.database import Connection, Database
+from .kit.database import Connection, Database, Row
 from .kit.database_errors import UNREACHABLE
 from .kit.errors import Busy, NotFound, Refusal
-from .kit.media import Kind, Picture, PictureError, ensure_data_url, picture_of, placeholder
+from .kit.media import BOXES, Kind, Picture, PictureError, ensure_data_url, picture_of, placeholder
 from .kit.operations import Call, Services
 from .kit.threads import BoundedThreads
 from .settings import Settings
@@ -146,7 +146,7 @@ class Pictures:
 
 
 def routes(services: Services) -> list[BaseRoute]:
-    """`/media/{country}.png`, `/media/banner/{event}`, `/media/thumbnail/{event}`."""
+    """`/media/{country}.png`, `/media/banner/{event}` and `thumbnail`, `/media/aside/{submission}/{kind}`."""
 
     def of_events(kind: Kind) -> Callable[[Request], Awaitable[Response]]:
         async def serve(request: Request) -> Response:
@@ -157,9 +157,16 @@ def routes(services: Services) -> list[BaseRoute]:
 
         return serve
 
+    async def serve_aside(request: Request) -> Response:
+        try:
+            return await _picture_aside(services, request)
+        except Refusal as refusal:
+            return JSONResponse(refusal.body(), refusal.status, refusal.headers)
+
     return [
         Route("/media/banner/{event}", of_events("banner")),
         Route("/media/thumbnail/{event}", of_events("thumbnail")),
+        Route("/media/aside/{submission}/{kind}", serve_aside),
         Route("/media/{name}", _flag),
     ]
 
@@ -180,16 +187,40 @@ SELECT CASE WHEN event.status = 'Listed' THEN event.title ELSE '' END AS title,
 """
 
 
+# Of a change that waits for a decision.
+_FIND_ASIDE = """
+SELECT submission.event_id, '' AS title, image.content_type, image.etag,
+       CASE WHEN image.etag = $3 THEN ''::bytea ELSE image.content END AS content
+  FROM submission_images image JOIN submissions submission ON submission.id = image.submission_id
+ WHERE image.submission_id = $1 AND image.kind = $2 AND submission.status = 'Pending'
+"""
+
+
 async def _event_picture(services: Services, request: Request, kind: Kind) -> Response:
     event_id = ids.parse(request.path_params["event"])
-    known = _known(request)
+    return await _show(services, request, kind, await _find(services, request, _FIND, event_id, kind), event_id)
+
+
+async def _picture_aside(services: Services, request: Request) -> Response:
+    kind = request.path_params["kind"]
+    if kind not in BOXES:
+        raise NotFound
+    row = await _find(services, request, _FIND_ASIDE, ids.parse(request.path_params["submission"]), kind)
+    return await _show(services, request, kind, row, row["event_id"])
+
+
+async def _find(services: Services, request: Request, statement: str, thing: int | None, kind: Kind) -> Row:
     try:
         async with services.the(Database).reading() as db:
-            row = await db.fetchrow(_FIND, event_id, kind, known)
+            row = await db.fetchrow(statement, thing, kind, _known(request))
     except UNREACHABLE:
         raise Busy(2) from None
     if row is None:
         raise NotFound
+    return row
+
+
+async def _show(services: Services, request: Request, kind: Kind, row: Row, event_id: int | None) -> Response:
     if row["etag"] is not None:
         picture = Picture(row["content"], row["content_type"], row["etag"])
     else:

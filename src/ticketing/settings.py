@@ -59,6 +59,10 @@ class Settings:
     tickets_per_order: int = _knob(50, "most tickets in one order")
     open_orders_per_customer: int = _knob(50, "most orders a customer may have waiting for payment")
     tickets_per_customer: int = _knob(50, "most tickets of one customer per event; 0: no limit")
+    hold_back_changes: str = _knob(
+        "off",
+        "`on`: what hosts change of approved events (title, description, pictures, place, dates) waits for approval",
+    )
     fees: str = _knob(
         "50:0.99,100:1.99,150:2.99,200:3.99,:4.99",
         "fee per ticket by its price, `up to:fee`; free tickets have none",
@@ -148,6 +152,8 @@ class Settings:
             raise BadSetting(f"TICKETING_FEES: {error}") from None
         if self.log_format not in ("auto", "json", "pretty"):
             raise BadSetting("TICKETING_LOG_FORMAT is none of `auto`, `json`, `pretty`.")
+        if self.hold_back_changes not in ("on", "off"):
+            raise BadSetting("TICKETING_HOLD_BACK_CHANGES is neither `on` nor `off`.")
         if self.dev_pages not in ("on", "off"):
             raise BadSetting("TICKETING_DEV_PAGES is neither `on` nor `off`.")
         self._ensure_payments()

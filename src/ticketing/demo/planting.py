@@ -40,6 +40,7 @@ from ticketing.sessions.gate_keys import change_code
 from ticketing.sessions.integrations import create_integration
 from ticketing.settings import Settings
 from ticketing.submissions import actions as submissions
+from ticketing.submissions.rules import submission_id
 from ticketing.transfers.actions import Sending, claim_transfer, initiate_transfer
 from ticketing.transfers.queries import find_transfer
 from ticketing.venues import actions as venues
@@ -207,7 +208,8 @@ class _Planter:
         if event.status == "Submitted":
             return
         administrator = self.people[content.ADMINISTRATOR]
-        await submissions.decide(self.db, event_id, administrator, approved=True, note="")
+        waiting = await submissions.lock_submission(self.db, submission_id(event_id))
+        await submissions.decide(self.db, waiting, administrator, approved=True, note="")
         await self._plant_orders(event, event_id, section_ids)
         await self._plant_transfers(event, event_id, section_ids)
         if event.admitted:

@@ -26,12 +26,14 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'Draft', $10,
 # What holders of tickets must hear of: another time or place of something that still lies ahead.
 _UPDATE = """
 WITH before AS (SELECT venue_id, start_text, end_text FROM events WHERE id = $1)
-UPDATE events SET category_id = $2, subcategory = $3, venue_id = $4, timezone = $5, type = $6, title = $7,
-       description = $8, public = $9, featured = coalesce($10, featured),
+UPDATE events SET category_id = coalesce($2, category_id), subcategory = coalesce($3, subcategory),
+       venue_id = coalesce($4, events.venue_id), timezone = $5, type = coalesce($6, type), title = coalesce($7, title),
+       description = coalesce($8, description), public = coalesce($9, public), featured = coalesce($10, featured),
        start_text = coalesce($11, before.start_text), end_text = coalesce($12, before.end_text),
        starts_at = instant(coalesce($11, before.start_text), $5), ends_at = instant(coalesce($12, before.end_text), $5),
        disclaimer = coalesce($13, disclaimer), tags = coalesce($14::text::jsonb, tags),
-       title_key = $15, title_sort = $16, search_text = $17, search_pieces = $18
+       title_key = coalesce($15, title_key), title_sort = coalesce($16, title_sort),
+       search_text = coalesce($17, search_text), search_pieces = coalesce($18, search_pieces)
   FROM before WHERE id = $1
 RETURNING before.venue_id, before.start_text, before.end_text,
           (before.venue_id, before.start_text, before.end_text)
@@ -43,9 +45,12 @@ RETURNING before.venue_id, before.start_text, before.end_text,
 _LOCK_TITLE = "SELECT pg_advisory_xact_lock($1, hashtext($2))"
 TITLES = 0x7156  # the class of the advisory locks that stand for titles
 
+# By an event, or by one that may come back to it, or have it, once the desk has decided about its change.
 _IS_TAKEN = """
 SELECT true FROM events
- WHERE title_key = $1 AND removed_at IS NULL AND status <> 'Cancelled' AND over_at > clock() AND id IS DISTINCT FROM $2
+ WHERE removed_at IS NULL AND status <> 'Cancelled' AND over_at > clock() AND id IS DISTINCT FROM $2
+   AND (title_key = $1
+        OR id = ANY (ARRAY(SELECT event_id FROM submissions WHERE status = 'Pending' AND title_key = $1)))
  LIMIT 1"""
 
 
@@ -111,24 +116,25 @@ async def register_event(db: Connection, vault: Vault, event_id: int, token_id: 
 
 async def update_event(db: Connection, event: RunEvent, values: dict[str, Any]) -> None:
     """Replace what is given; the rest keeps its value. In another zone all local times are other instants."""
-    zone = values["venue"].timezone
+    venue, category, title = values.get("venue"), values.get("category"), values.get("title")
+    zone = venue.timezone if venue else event.timezone
     before = await db.fetchrow(
         _UPDATE,
         event.id,
-        values["category"].id,
-        values["subcategory"],
-        values["venue"].id,
+        category and category.id,
+        values.get("subcategory"),
+        venue and venue.id,
         zone,
-        values["type"],
-        values["title"],
-        values["description"],
-        values["public"],
+        values.get("type"),
+        title,
+        values.get("description"),
+        values.get("public"),
         values.get("featured"),
         values.get("start"),
         values.get("end"),
         values.get("disclaimer"),
         _tags(values["tags"]) if "tags" in values else None,
-        *_title_keys(values["title"]),
+        *(_title_keys(title) if title is not None else (None,) * 4),
     )
     if zone != event.timezone:
         await _move_sales(db, event.id, zone)

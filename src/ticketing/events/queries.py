@@ -206,14 +206,27 @@ async def run_event(db: Connection, caller: Caller, segment: str) -> RunEvent:
 
     Raises NotFound, NotHostAdministrator.
     """
-    row = await db.fetchrow(
-        "SELECT id, host_id, status, approved, title, timezone, start_text, end_text FROM events"
-        " WHERE id = $1 AND removed_at IS NULL FOR NO KEY UPDATE",
-        ids.parse(segment),
-    )
+    row = await db.fetchrow(_LOCK, ids.parse(segment))
     if row is None:
         raise NotFound
     await ensure_administers(db, caller, row["host_id"])
+    return _run(row)
+
+
+async def lock_event(db: Connection, event_id: int) -> RunEvent:
+    """The event, locked, for the platform itself. Raises NotFound."""
+    row = await db.fetchrow(_LOCK, event_id)
+    if row is None:
+        raise NotFound
+    return _run(row)
+
+
+_LOCK = """
+SELECT id, host_id, status, approved, title, timezone, start_text, end_text
+  FROM events WHERE id = $1 AND removed_at IS NULL FOR NO KEY UPDATE"""
+
+
+def _run(row: Row) -> RunEvent:
     return RunEvent(
         row["id"],
         row["status"],

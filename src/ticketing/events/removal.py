@@ -4,6 +4,7 @@ from ticketing.kit.callers import announce
 from ticketing.kit.database import Connection
 from ticketing.kit.letters import Letter, post
 
+from .changes import FORGET_PICTURES, WITHDRAW
 from .errors import AlreadySubmitted, HasPaidTickets, HasSoldTickets, HasTakenPlace
 from .holds import end_holds, lock_with_open_orders
 from .queries import RunEvent
@@ -89,7 +90,5 @@ async def _lock_sections(db: Connection, event_id: int) -> list[int]:
 
 
 async def _withdraw_submission(db: Connection, event_id: int) -> None:
-    await db.execute(
-        "UPDATE submissions SET status = 'Withdrawn', decided_at = clock() WHERE event_id = $1 AND status = 'Pending'",
-        event_id,
-    )
+    await db.execute(FORGET_PICTURES, event_id)
+    await db.execute(WITHDRAW, event_id)

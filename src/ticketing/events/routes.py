@@ -13,12 +13,14 @@ from ticketing.kit.operations import IMAGES_BODY_LIMIT, Call, Operations, Reply,
 from ticketing.kit.paging import Page
 from ticketing.kit.shared_reads import SharedReads
 from ticketing.kit.vault import Vault
+from ticketing.settings import Settings
 
-from . import actions, queries, removal
+from . import actions, changes, queries, removal
 from .errors import AlreadySubmitted, HasSoldTickets, HasTakenPlace, NotApproved, Unlisted
 from .finding import page_of_events
-from .pictures import keep_pictures, read_pictures
+from .pictures import PictureChanges, keep_pictures, read_pictures
 from .presenting import build_event, presentation
+from .queries import RunEvent
 from .schemas import CANCELLATION, EVENT, EVENT_CHANGES, Event
 
 operations = Operations("Working with Events")
@@ -162,7 +164,9 @@ def _settable(call: Call) -> dict[str, Any]:
 async def update_event(call: Call) -> Reply:
     """Update event details.
 
-    The host stays. Optional members that are left out keep their value; `null` or `""` clears them.
+    The host stays. Optional members that are left out keep their value; `null` or `""` clears them. An approved event
+    takes its changes at once; those of title, description, pictures, place and dates by its host make a submission, and
+    are undone when it is turned back. Where the platform says so they wait for its approval instead.
     """
     async with call.reading() as db:
         await queries.run_event(db, call.caller, call.path["event"])
@@ -173,13 +177,33 @@ async def update_event(call: Call) -> Reply:
         await actions.ensure_title_free(db, EVENT_CHANGES.text(body, "title"), but=event.id)
 
         async def check(values: dict[str, Any]) -> dict[str, str]:
-            return await actions.misfits(db, values, start=event.start, end=event.end) | pictures.faults
+            start, end = await changes.waiting_dates(db, event)
+            return await actions.misfits(db, values, start=start, end=end) | pictures.faults
 
         values = await EVENT_CHANGES.read(body, db, replacing=True, check=check)
+        if event.approved and event.status != "Cancelled":
+            values, pictures = await _submit_change(db, call, event, values, pictures)
         await actions.update_event(db, event, values)
         await keep_pictures(db, event.id, pictures)
         await history.record(db, call.new_id(), call.caller, "event.updated", event.uri)
         return Reply(await queries.get_event(db, event.id, presentation(call)))
+
+
+async def _submit_change(
+    db: Connection, call: Call, event: RunEvent, values: dict[str, Any], pictures: PictureChanges
+) -> tuple[dict[str, Any], PictureChanges]:
+    """Put before the desk what an approved event is to be; what of it takes effect at once."""
+    change = await changes.weigh(
+        db,
+        event,
+        values,
+        pictures,
+        by_administrator=call.caller.administers,
+        holds_back=call.the(Settings).hold_back_changes == "on",
+    )
+    if change.is_news:
+        await changes.submit_change(db, event, change, call.new_id(), call.caller.account_id)
+    return change.values, change.pictures
 
 
 @operations("DELETE /events/{event}", errors=[NotHostAdministrator, HasSoldTickets])

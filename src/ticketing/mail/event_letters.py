@@ -12,7 +12,7 @@ SELECT count(*)::int FROM tickets ticket
    AND ($4::bigint IS NULL OR section_id = $4)"""
 
 _SUBMISSION = """
-SELECT submission.event_id, submission.status, submission.decision_note
+SELECT submission.event_id, submission.status, submission.decision_note, submission.is_change
   FROM submissions submission WHERE submission.id = $1"""
 
 
@@ -51,7 +51,14 @@ async def _submission_decided(desk: Desk) -> Content | None:
     if row is None or row["status"] not in ("Approved", "Rejected"):
         return None
     found = await find_happenings(desk.db, [row["event_id"]])
-    return Content({"event": found[0], "approved": row["status"] == "Approved", "note": words(row["decision_note"])})
+    return Content(
+        {
+            "event": found[0],
+            "approved": row["status"] == "Approved",
+            "changed": row["is_change"],
+            "note": words(row["decision_note"]),
+        }
+    )
 
 
 COMPOSERS: dict[str, Compose] = {

@@ -1,12 +1,15 @@
-"""Submitting events for review, and deciding about them."""
+"""Submitting events for review, and deciding about them and about their changes."""
 
+from dataclasses import dataclass
+
+from ticketing.events.changes import FORGET_PICTURES, bring_back
 from ticketing.events.errors import AlreadySubmitted
-from ticketing.events.queries import RunEvent
+from ticketing.events.queries import RunEvent, lock_event
 from ticketing.kit.database import Connection
 from ticketing.kit.errors import NotFound
 from ticketing.kit.letters import Letter, post
 
-from .rules import submitted_event
+from .rules import parse_submission
 
 
 async def submit_event(db: Connection, submission_id: int, event: RunEvent, account_id: int) -> None:
@@ -24,32 +27,57 @@ async def submit_event(db: Connection, submission_id: int, event: RunEvent, acco
     await db.execute("UPDATE events SET status = 'Submitted' WHERE id = $1", event.id)
 
 
-async def lock_submission(db: Connection, segment: str) -> int:
-    """The event whose submission waits for a decision; both stay until the transaction ends. Raises NotFound."""
-    event_id = submitted_event(segment)
-    await db.execute("SELECT FROM events WHERE id = $1 FOR NO KEY UPDATE", event_id)
-    found = await db.fetchval(
-        "SELECT event_id FROM submissions WHERE event_id = $1 AND status = 'Pending' FOR UPDATE", event_id
-    )
-    if found is None:
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A submission that waits for a decision; of a change, `held_back` says that it has not taken effect yet."""
+
+    id: int
+    event: RunEvent
+    is_change: bool
+    held_back: bool
+
+
+async def lock_submission(db: Connection, segment: str) -> Waiting:
+    """The submission with this id, waiting for a decision; it and its event stay until the transaction ends.
+
+    Raises NotFound.
+    """
+    event_id, change_id = parse_submission(segment)
+    if event_id is None:
         raise NotFound
-    return int(found)
-
-
-async def decide(db: Connection, event_id: int, account_id: int, *, approved: bool, note: str) -> None:
-    """Approve what was submitted, which lists it, or hand it back as a draft."""
-    submission_id = await db.fetchval(
-        "UPDATE submissions SET status = $2, decided_by = $3, decided_at = clock(), decision_note = $4"
-        " WHERE event_id = $1 AND status = 'Pending' RETURNING id",
+    event = await lock_event(db, event_id)
+    row = await db.fetchrow(
+        "SELECT id, is_change, held_back FROM submissions WHERE event_id = $1 AND status = 'Pending'"
+        " AND ($2::bigint IS NULL OR id = $2 AND is_change) FOR UPDATE",
         event_id,
+        change_id,
+    )
+    if row is None:
+        raise NotFound
+    return Waiting(row["id"], event, row["is_change"], row["held_back"])
+
+
+async def decide(db: Connection, waiting: Waiting, account_id: int, *, approved: bool, note: str) -> None:
+    """Approve what was submitted, which lists it, or hand it back as a draft; let a change be, or undo it.
+
+    Raises Taken when a change cannot be undone (or done), since another event has its title by now.
+    """
+    if waiting.is_change:
+        if approved == waiting.held_back:
+            await bring_back(db, waiting.event)
+        await db.execute(FORGET_PICTURES, waiting.event.id)
+    elif approved:
+        await db.execute(
+            "UPDATE events SET status = 'Listed', approved = true, published_at = clock() WHERE id = $1",
+            waiting.event.id,
+        )
+    else:
+        await db.execute("UPDATE events SET status = 'Draft' WHERE id = $1", waiting.event.id)
+    await db.execute(
+        "UPDATE submissions SET status = $2, decided_by = $3, decided_at = clock(), decision_note = $4 WHERE id = $1",
+        waiting.id,
         "Approved" if approved else "Rejected",
         account_id,
         note,
     )
-    if approved:
-        await db.execute(
-            "UPDATE events SET status = 'Listed', approved = true, published_at = clock() WHERE id = $1", event_id
-        )
-    else:
-        await db.execute("UPDATE events SET status = 'Draft' WHERE id = $1", event_id)
-    await post(db, [Letter("submission_decided", about={"submission": submission_id})])
+    await post(db, [Letter("submission_decided", about={"submission": waiting.id})])

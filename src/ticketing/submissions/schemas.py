@@ -6,8 +6,18 @@ from ticketing.hosts.schemas import Host
 from ticketing.kit.forms import Field, Form, boolean, text
 
 
+class Change(msgspec.Struct):
+    """What a member was, and what it is or, where changes are held back until then, will be when it is approved."""
+
+    was: str
+    becomes: str = msgspec.field(name="is")
+
+
 class Submission(msgspec.Struct, rename="camel"):
-    """Content that a host submitted for review; `self` ends in the base64 of the resource's URI."""
+    """Content that a host submitted for review; `self` ends in the base64 of the resource's URI.
+
+    `changes` are those of an event that was approved before, by the names of its members.
+    """
 
     uri: str = msgspec.field(name="self")
     type: str
@@ -16,6 +26,7 @@ class Submission(msgspec.Struct, rename="camel"):
     host: Host
     submitted: str
     status: str
+    changes: dict[str, Change] | msgspec.UnsetType = msgspec.UNSET
 
 
 DECISION = Form(

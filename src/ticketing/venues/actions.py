@@ -17,6 +17,12 @@ class VenueInUse(Conflict):
     details = about("venue", "move its events to another venue first; past ones count too")
 
 
+# By events, or by one that may come back to it, or to it, once a change of it is decided about.
+_IS_IN_USE = """
+SELECT EXISTS (SELECT FROM events WHERE venue_id = $1 AND removed_at IS NULL)
+    OR EXISTS (SELECT FROM submissions WHERE venue_id = $1 AND status = 'Pending')"""
+
+
 async def ensure_name_free(db: Connection, name: str | None, *, but: int | None = None) -> None:
     """Raise Taken when another venue bears the name."""
     if name is not None and await db.fetchval(
@@ -66,7 +72,7 @@ async def remove_venue(db: Connection, venue_id: int) -> None:
 
     Raises VenueInUse.
     """
-    if await db.fetchval("SELECT true FROM events WHERE venue_id = $1 AND removed_at IS NULL LIMIT 1", venue_id):
+    if await db.fetchval(_IS_IN_USE, venue_id):
         raise VenueInUse
     await db.execute("UPDATE venues SET removed_at = clock() WHERE id = $1", venue_id)
 
