@@ -74,10 +74,18 @@ SAMPLES: list[tuple[str, dict[str, Any], list[str]]] = [
     ),
     ("event_changed", {"event": OPEN, "before": JAZZ, "count": 2}, ["The date is open.", WHEN, "Your tickets stay"]),
     ("section_removed", {"event": JAZZ, "section": "Lawn", "count": 1}, ["Lawn", "your ticket"]),
-    ("submission_decided", {"event": JAZZ, "approved": True, "note": ""}, ["approved it", "Wadadli <Nights>"]),
+    (
+        "submission_decided",
+        {"event": JAZZ, "approved": True, "changed": False, "note": ""},
+        ["approved it", "Wadadli <Nights>"],
+    ),
     ("submission_decided", {"event": JAZZ, "approved": True, "changed": True, "note": ""}, ["what you changed"]),
     ("submission_decided", {"event": JAZZ, "approved": False, "changed": True, "note": "No."}, ["what it was before"]),
-    ("submission_decided", {"event": JAZZ, "approved": False, "note": "No <b>."}, ["did not approve it", "No <b>."]),
+    (
+        "submission_decided",
+        {"event": JAZZ, "approved": False, "changed": False, "note": "No <b>."},
+        ["did not approve it", "No <b>."],
+    ),
 ]
 
 
@@ -158,7 +166,7 @@ TYPED = st.text(
 def test_whatever_is_typed_is_harmless(renderer: Renderer, title: str, note: str, name: str) -> None:
     event = Happening(1, one_line(title), one_line(name), one_line(note), "", "", one_line(name))
     person = Person(1, "BO-1", "", "", name)
-    content = Content({"event": event, "approved": False, "note": words(note)})
+    content = Content({"event": event, "approved": False, "changed": False, "note": words(note)})
     rendered = renderer.render("submission_decided", person, content)
     check(rendered)
     for character in "\r\x00\u202e\u2066\u200f":
