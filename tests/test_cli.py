@@ -20,6 +20,8 @@ from serving import ready, running
 from test_serving import command
 from ticketing import demo
 from ticketing.accounts.passwords import is_right
+from ticketing.kit.vault import Vault, hash_key
+from ticketing.sessions.gate_keys import code_digest
 from ticketing.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -143,6 +145,69 @@ async def test_the_demo_is_worth_looking_at_and_stays(dsn: str, postgres: str) -
 
     with pytest.raises(demo.NotEmpty):
         await demo.plant(Settings(database_url=dsn, secret="a secret that only this test knows"), lambda _line: None)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])  # noqa: S104 - what is refused
+async def test_the_demo_listens_to_this_machine_alone(host: str, tmp_path: Path) -> None:
+    code, said = await command("demo", "--host", host, "--data-dir", str(tmp_path / "demo"))
+    assert code == 1
+    assert (
+        f"Everybody knows the demo's passwords, its administrator's too, and other machines can reach {host}." in said
+    )
+    assert "--open-to-network" in said
+    assert not (tmp_path / "demo").exists()
+
+
+async def test_a_demo_that_others_reach_has_passwords_of_its_own(postgres: str) -> None:
+    async with scratch_database(postgres) as empty:
+        arguments = ("demo", "--port", "0", "--workers", "1", "--host", "0.0.0.0", "--open-to-network")  # noqa: S104
+        async with running(*arguments, environment={"DATABASE_URL": empty}) as server:
+            url = await ready(server)
+            await server.until_said("gate code")
+            said = "".join(server.said)
+            for known in (demo.PASSWORD, demo.PUBLIC_KEY, demo.GATE_CODE):
+                assert known not in said
+            people = dict(
+                re.findall(r"^  (?:administrator|host|customer)\s+(\w+)\s+password\s+(\S+)$", said, re.MULTILINE)
+            )
+            assert len(set(people.values())) == 3
+            [key] = re.findall(r"public key\s+([0-9a-f]{32})$", said, re.MULTILINE)
+            headers = {"X-API-Key": key, "X-Client-Version": "3.0.0"}
+            async with httpx.AsyncClient(base_url=f"{url}/v3", headers=headers) as client:
+                for username, password in people.items():
+                    for tried, status in ((password, 201), (demo.PASSWORD, 401)):
+                        body = {"identification": username, "password": tried}
+                        assert (await client.post("/sessions", json=body)).status_code == status
+                known = await client.get("/countries", headers={"X-API-Key": demo.PUBLIC_KEY})
+            assert known.status_code == 403
+
+
+async def test_each_start_of_the_demo_says_what_lets_in(postgres: str) -> None:
+    async with scratch_database(postgres) as empty:
+        settings = Settings(database_url=empty, secret="a secret that only this test knows")
+        db = await asyncpg.connect(empty)
+        first, second = demo.own_credentials(), demo.own_credentials()
+        for planted in (demo.KNOWN, demo.KNOWN, first, second, demo.KNOWN):
+            await demo.plant(settings, lambda _line: None, planted)
+            rows = await db.fetch(
+                "SELECT username, password_hash FROM accounts WHERE username = ANY($1)", demo_people()
+            )
+            assert len(rows) == len(demo_people())
+            for row in rows:
+                for credentials in (demo.KNOWN, first, second):
+                    is_right_now = is_right(row["password_hash"], credentials.passwords[row["username"]])
+                    assert is_right_now == (credentials is planted)
+            shop = await db.fetchval("SELECT key_hash FROM integrations WHERE name = $1", demo.content.SHOP)
+            assert shop == hash_key(planted.public_key)
+            digest = code_digest(Vault(settings.secret), planted.gate_code)
+            assert await db.fetchval("SELECT count(*) FROM tokens WHERE code_hmac = $1", digest) == 1
+        told = await db.fetchval("SELECT count(*) FROM mails WHERE letter = 'password_changed'")
+        assert told == 3 * len(demo_people()), "the second start with the same ones changed something"
+        await db.close()
+
+
+def demo_people() -> list[str]:
+    return [username for username, *_ in demo.content.PEOPLE]
 
 
 async def test_the_readme_leads_from_nothing_to_inside(postgres: str) -> None:

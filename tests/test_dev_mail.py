@@ -1,5 +1,6 @@
 """The page that shows mail while developing, and that it is nowhere else."""
 
+import dataclasses
 from collections.abc import AsyncIterator
 from email.message import EmailMessage
 from pathlib import Path
@@ -99,10 +100,36 @@ async def test_nothing_but_the_mail_is_shown(browser: httpx.AsyncClient, folder:
         {"X-Forwarded-For": "203.0.113.9"},
         {"Forwarded": "for=203.0.113.9"},
         {"Via": "1.1 proxy"},
+        {"Host": "[localhost"},
     ],
 )
 async def test_from_elsewhere_there_is_no_such_page(browser: httpx.AsyncClient, headers: dict[str, str]) -> None:
     assert (await browser.get("/dev/mail", headers=headers)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "peer", ["203.0.113.9", "10.0.0.1", "192.168.1.2", "2001:db8::1", "::ffff:10.0.0.1", "", "unix:"]
+)
+@pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1", "[::1]"])
+async def test_a_peer_from_elsewhere_may_call_it_what_it_likes(app: Any, peer: str, host: str) -> None:
+    transport = httpx.ASGITransport(app=app, client=(peer, 50_000))
+    async with httpx.AsyncClient(transport=transport, base_url=HERE) as there:
+        for headers in ({}, {"X-Forwarded-For": "127.0.0.1"}):
+            assert (await there.get("/dev/mail", headers={"Host": host, **headers})).status_code == 404
+
+
+@pytest.mark.parametrize("proxy", ["10.0.0.1", "127.0.0.1"])
+async def test_a_trusted_proxy_makes_nobody_local(settings: Settings, proxy: str) -> None:
+    app = build_app(dataclasses.replace(settings, trusted_proxies=proxy))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app, client=(proxy, 1)), base_url=HERE) as behind:
+        for client in ("127.0.0.1", "203.0.113.9"):
+            assert (await behind.get("/dev/mail", headers={"X-Forwarded-For": client})).status_code == 404
+
+
+@pytest.mark.parametrize("peer", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"])
+async def test_whoever_is_here_sees_it(app: Any, peer: str) -> None:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app, client=(peer, 1)), base_url=HERE) as here:
+        assert (await here.get("/dev/mail")).status_code == 200
 
 
 @pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1", "[::1]:8000", "LOCALHOST"])

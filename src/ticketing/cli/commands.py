@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ticketing.embedded import default_data_dir
-from ticketing.serving import CannotServe, Options, complete
+from ticketing.serving import CannotServe, Options, complete, is_reachable_from_elsewhere
 from ticketing.serving import serve as serve_until_stopped
 from ticketing.settings import Settings, injected, read_settings, table
 
@@ -18,7 +18,7 @@ from .database import reached, run
 from .doctor import doctor
 from .options import DataDir
 from .sort_keys import sort_keys
-from .terminal import answers, faults_explained, progress, say
+from .terminal import answers, fail, faults_explained, progress, say
 
 app = typer.Typer(
     name="ticketing",
@@ -64,6 +64,19 @@ Workers = Annotated[
     typer.Option(min=1, max=64, help="Processes that answer.", show_default="one per core, at most 4"),
 ]
 
+OpenToNetwork = Annotated[
+    bool,
+    typer.Option(
+        "--open-to-network",
+        help="Let other machines reach the demo, with passwords, a public key and a gate code of its own, made at each"
+        " start and printed. What is done in it, anybody who has them sees; its mail stays on this machine.",
+    ),
+]
+NOT_FOR_OTHERS = (
+    "Everybody knows the demo's passwords, its administrator's too, and other machines can reach {host}."
+    " Leave --host out, or add --open-to-network: it lets others in, with passwords of its own."
+)
+
 
 @app.command()
 def serve(host: Host = "127.0.0.1", port: PortNumber = 8000, data_dir: DataDir = None, workers: Workers = None) -> None:
@@ -79,13 +92,26 @@ def serve(host: Host = "127.0.0.1", port: PortNumber = 8000, data_dir: DataDir =
 
 
 @app.command()
-def demo(host: Host = "127.0.0.1", port: PortNumber = 8000, data_dir: DemoDir = None, workers: Workers = None) -> None:
+def demo(
+    host: Host = "127.0.0.1",
+    port: PortNumber = 8000,
+    data_dir: DemoDir = None,
+    workers: Workers = None,
+    open_to_network: OpenToNetwork = False,
+) -> None:
     """Serve a small world to look at, and print who can sign in."""
     import ticketing.demo as world
 
+    with faults_explained():
+        credentials = world.KNOWN
+        if asyncio.run(is_reachable_from_elsewhere(host)):
+            if not open_to_network:
+                fail(NOT_FOR_OTHERS.format(host=host))
+            credentials = world.own_credentials()
+
     async def prepare(settings: Settings) -> None:
         try:
-            await world.plant(settings, progress)
+            await world.plant(settings, progress, credentials)
         except world.NotEmpty as error:
             raise CannotServe(str(error)) from None
 
@@ -94,11 +120,11 @@ def demo(host: Host = "127.0.0.1", port: PortNumber = 8000, data_dir: DemoDir = 
             f"""
 TickeTing answers at {url}/v3 (documentation: {url}/docs). Ctrl-C stops it.
 
-  administrator  {world.ADMINISTRATOR:<10} password  {world.PASSWORD}
-  host           {world.HOST:<10} password  {world.PASSWORD}
-  customer       {world.CUSTOMER:<10} password  {world.PASSWORD}
-  public key     {world.PUBLIC_KEY}
-  gate code      {world.GATE_CODE} ({world.OPEN_EVENT})
+  administrator  {world.ADMINISTRATOR:<10} password  {credentials.passwords[world.ADMINISTRATOR]}
+  host           {world.HOST:<10} password  {credentials.passwords[world.HOST]}
+  customer       {world.CUSTOMER:<10} password  {credentials.passwords[world.CUSTOMER]}
+  public key     {credentials.public_key}
+  gate code      {credentials.gate_code} ({world.OPEN_EVENT})
   mail           {url}/dev/mail
 """
         )

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 PASSWORD = "demo-password"  # noqa: S105 - everybody's, and printed at start
+SHOP = "Demo shop"
 PUBLIC_KEY = "0123456789abcdef0123456789abcdef"
 GATE_CODE = "DEMOGATE"
 ADMINISTRATOR, HOST, CUSTOMER = "admin", "host", "customer"

@@ -8,7 +8,6 @@ from typing import Any
 from ticketing.accounts import actions as accounts
 from ticketing.accounts.codes import Purpose, request_code
 from ticketing.accounts.forms import read_registration
-from ticketing.accounts.passwords import hash_password
 from ticketing.admissions.actions import Scan, admit
 from ticketing.admissions.queries import Gate
 from ticketing.categories import actions as categories
@@ -48,6 +47,7 @@ from ticketing.venues.schemas import VENUE
 
 from . import content
 from .content import DemoEvent, Ending
+from .credentials import KNOWN, Credentials, set_credentials
 
 LOCK = 0x7156  # advisory: two that plant at once
 
@@ -56,8 +56,8 @@ class NotEmpty(Exception):
     """The database holds what is not the demo's."""
 
 
-async def plant(settings: Settings, progress: Callable[[str], None]) -> None:
-    """Write the demo's world, all of it or nothing; nothing happens when it is there.
+async def plant(settings: Settings, progress: Callable[[str], None], credentials: Credentials = KNOWN) -> None:
+    """Write the demo's world, all of it or nothing; when it is there, only what lets into it is set.
 
     Raises NotEmpty when the database is used for something else.
     """
@@ -67,9 +67,10 @@ async def plant(settings: Settings, progress: Callable[[str], None]) -> None:
         async with database.transaction() as db:
             await db.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
             if await _is_planted(db):
+                await set_credentials(db, Vault(settings.secret), credentials)
                 return
             progress("Writing the demo data.")
-            await _Planter(db, database.new_id, settings).plant()
+            await _Planter(db, database.new_id, settings, credentials).plant()
     finally:
         await database.close()
 
@@ -102,6 +103,7 @@ class _Planter:
     db: Connection
     new_id: Callable[[], int]
     settings: Settings
+    credentials: Credentials
     regions: dict[str, int] = field(default_factory=dict)
     venues: dict[str, int] = field(default_factory=dict)
     categories: dict[str, int] = field(default_factory=dict)
@@ -129,11 +131,11 @@ class _Planter:
             await categories.create_category(self.db, category, await CATEGORY.read(kind, self.db))
 
     async def _plant_people(self) -> None:
-        password_hash = hash_password(content.PASSWORD)
+        hashes = self.credentials.hashes()
         for username, first, last, role in content.PEOPLE:
             body = {
                 "username": username,
-                "password": content.PASSWORD,
+                "password": self.credentials.passwords[username],
                 "email": f"{username}@example.com",
                 "firstName": first,
                 "lastName": last,
@@ -141,14 +143,19 @@ class _Planter:
             self.people[username] = account = self.new_id()
             values = await read_registration(self.db, body)
             await accounts.create_account(
-                self.db, account, values, password_hash, role=role, verified=username != content.NEWCOMER
+                self.db,
+                account,
+                values,
+                hashes[username],
+                role=role,
+                verified=username != content.NEWCOMER,
             )
         await self._plant_mail_of_people()
         for name, (founder, details) in content.HOSTS.items():
             self.hosts[name] = host = self.new_id()
             values = await HOST.read({"name": name, **details}, self.db)
             await hosts.create_host(self.db, host, values, self.people[founder])
-        await create_integration(self.db, self.new_id, "Demo shop", "public", key=content.PUBLIC_KEY)
+        await create_integration(self.db, self.new_id, content.SHOP, "public", key=self.credentials.public_key)
 
     async def _plant_mail_of_people(self) -> None:
         """One has just registered and asks for codes, another wants to go."""
@@ -176,7 +183,7 @@ class _Planter:
         event_id, token_id = self.new_id(), self.new_id()
         await events.register_event(self.db, self.vault, event_id, token_id, await EVENT.read(body, self.db))
         if event.title == content.OPEN_EVENT:
-            await change_code(self.db, self.vault, token_id, content.GATE_CODE)
+            await change_code(self.db, self.vault, token_id, self.credentials.gate_code)
         section_ids = await self._plant_sections(event, event_id)
         await self._bring_to_status(event, event_id, section_ids)
 

@@ -54,6 +54,12 @@ def trusts(networks: Iterable[Network], text: str) -> bool:
     return address is not None and any(address in one for one in networks)
 
 
+def is_loopback(text: str) -> bool:
+    """Whether an address reaches this machine only from itself."""
+    address = _parse(text)
+    return address is not None and address.is_loopback
+
+
 def network(address: str) -> str:
     """The address, or the /64 of an IPv6 one, which is what one customer of a provider has.
 

@@ -1,7 +1,7 @@
 """`/dev/mail`: the mail that was written into the folder, for whoever develops on this machine.
 
 It shows codes that let into accounts. So it is there only when `TICKETING_DEV_PAGES` is on and mail goes into a folder,
-and it answers only who reaches the server as localhost and not through a proxy.
+and it answers only whose connection comes from this machine, who calls it localhost, and through no proxy.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from ticketing.kit.addresses import is_loopback
 from ticketing.settings import Settings
 
 SHOWN = 200
@@ -62,12 +63,26 @@ def _here_only(answer: Answer) -> Answer:
     """404 for whoever is not at this machine, as if there was nothing."""
 
     async def guarded(request: Request) -> Response:
-        host = urlsplit(f"//{request.headers.get('host', '')}").hostname
-        if host not in _THIS_MACHINE or any(name in request.headers for name in _FORWARDED):
-            return Response(status_code=404)
-        return await answer(request)
+        return await answer(request) if _is_here(request) else Response(status_code=404)
 
     return guarded
+
+
+def _is_here(request: Request) -> bool:
+    """Whether a browser on this machine asks.
+
+    The peer alone tells that: anybody may write any `Host`. That is looked at too, since a page from elsewhere can have
+    a browser here ask under a name of its own. What names a client in a header came through a proxy; so the peer is
+    the socket's, whichever proxies are trusted.
+    """
+    if any(name in request.headers for name in _FORWARDED):
+        return False
+    peer = request.client.host if request.client else ""
+    try:
+        host = urlsplit(f"//{request.headers.get('host', '')}").hostname
+    except ValueError:
+        return False
+    return is_loopback(peer) and host in _THIS_MACHINE
 
 
 @dataclass(frozen=True, slots=True)

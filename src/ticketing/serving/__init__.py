@@ -9,6 +9,7 @@ keeper notices at once (its standard input ends) and the workers soon (their par
 """
 
 from .errors import CannotServe
+from .port import is_reachable_from_elsewhere
 from .supervisor import Options, complete, serve
 
-__all__ = ["CannotServe", "Options", "complete", "serve"]
+__all__ = ["CannotServe", "Options", "complete", "is_reachable_from_elsewhere", "serve"]

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import psutil
 
+from ticketing.kit.addresses import is_loopback
+
 from .errors import CannotServe
 from .work import WORKERS_MODULE
 
@@ -69,6 +71,12 @@ async def take_port(host: str, number: int, progress: Callable[[str], None]) -> 
             await asyncio.sleep(PROBE_SECONDS)
         else:
             return port
+
+
+async def is_reachable_from_elsewhere(host: str) -> bool:
+    """Whether other machines may reach what listens on the host. Raises CannotServe when it is no address of ours."""
+    _, address = await _resolve(host, 0)
+    return not is_loopback(address)
 
 
 async def _resolve(host: str, number: int) -> tuple[socket.AddressFamily, str]:

@@ -27,7 +27,7 @@ async def issue_token(db: Connection, vault: Vault, new_id: int, event_id: int, 
     The global token opens every section, later ones too; the sections of another are the caller's to write.
     """
     while True:
-        code = "".join(secrets.choice(_ALPHABET) for _ in range(CODE_LENGTH))
+        code = new_code()
         written = await db.fetchval(
             "INSERT INTO tokens (id, event_id, code_encrypted, code_hmac, key_hash, global, created_at)"
             " VALUES ($1, $2, $3, $4, $5, $6, clock()) ON CONFLICT (code_hmac) DO NOTHING RETURNING id",
@@ -40,6 +40,11 @@ async def issue_token(db: Connection, vault: Vault, new_id: int, event_id: int, 
         )
         if written is not None:
             return int(written)
+
+
+def new_code() -> str:
+    """A code that nobody can guess."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(CODE_LENGTH))
 
 
 async def change_code(db: Connection, vault: Vault, token_id: int, code: str) -> None:
