@@ -24,8 +24,8 @@ async def add_sections(db: asyncpg.Connection, event: dict[str, Any], number: in
     event_id = int(event["self"].rsplit("/", 1)[1])
     await db.executemany(
         "INSERT INTO sections (id, event_id, name, description, base_price_cents, sales_start_text, sales_end_text,"
-        " sales_start, sales_end, active, capacity)"
-        " VALUES ($1, $2, $3, $4, 0, '2024-01-01T00:00', '2034-01-01T00:00', clock(), clock(), true, 1)",
+        " sales_start, sales_end, active, capacity, name_key)"
+        " VALUES ($1, $2, $3, $4, 0, '2024-01-01T00:00', '2034-01-01T00:00', clock(), clock(), true, 1, lower($3))",
         [(NEW_IDS.new(), event_id, f"Section {number}", description) for number in range(number)],
     )
 

@@ -9,7 +9,9 @@ import pytest
 
 import ticketing
 from conftest import Client
+from ticketing.admissions.errors import TooManyTokens
 from ticketing.app import OPERATIONS
+from ticketing.events.errors import TooManyPrices, TooManySections
 from ticketing.kit.errors import (
     LONGEST_QUOTE,
     Conflict,
@@ -59,6 +61,9 @@ TOLD: dict[type[Explained], tuple[Any, ...]] = {
     TooLarge: (2**20,),
     UnknownFilters: (["colour"], ["name"]),
     UnknownSort: ("colour", ["alphabetical"]),
+    TooManySections: (200,),
+    TooManyPrices: (50,),
+    TooManyTokens: (200,),
 }
 
 

@@ -64,7 +64,7 @@ async def note(bob: Client, alice: Client, administrator: Client, **members: Any
     event = await make_event(alice, administrator, **members)
     floor = await make_section(alice, event)
     await list_event(administrator, event)
-    (serial,) = await hold_tickets(bob, alice, event, floor)
+    (serial,) = await hold_tickets(bob, alice, event, floor, by=administrator)
     return event, await bob.get(f"/accounts/{bob.number}/tickets/{serial}.ics")
 
 

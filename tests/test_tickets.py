@@ -50,7 +50,9 @@ async def tour(administrator: Client, make_person: MakePerson) -> Tour:
         sections[name] = await make_section(runner, event, name=f"{name} floor")
         events[name] = await list_event(administrator, event)
         wanted = {"zouk": 2, "Abba": 3, "past": 1}.get(name, 0)
-        serials[name] = await hold_tickets(fan, runner, events[name], sections[name], wanted) if wanted else []
+        serials[name] = (
+            await hold_tickets(fan, runner, events[name], sections[name], wanted, by=administrator) if wanted else []
+        )
     return Tour(runner, fan, events, sections, serials)
 
 

@@ -31,8 +31,8 @@ async def large_draft(place: Arena) -> tuple[Client, str]:
     event_id = int(event["self"].rsplit("/", 1)[1])
     await place.db.executemany(
         "INSERT INTO sections (id, event_id, name, description, base_price_cents, sales_start_text, sales_end_text,"
-        " sales_start, sales_end, active, capacity)"
-        " VALUES ($1, $2, $3, $4, 0, '2024-01-01T00:00', '2034-01-01T00:00', now(), now(), true, 1)",
+        " sales_start, sales_end, active, capacity, name_key)"
+        " VALUES ($1, $2, $3, $4, 0, '2024-01-01T00:00', '2034-01-01T00:00', now(), now(), true, 1, lower($3))",
         [(IDS.new(), event_id, f"Section {number}", "\N{ADMISSION TICKETS}" * 5_000) for number in range(100)],
     )
     return runner, event["self"]
