@@ -517,10 +517,12 @@ async def test_hostile_names_are_harmless(
     await mail.deliver()
     message = mail.one(eve, "order_fulfilled")
     assert message["Bcc"] is None
-    assert message["Subject"] == ("Your ticket: Rock Bcc: mallory@example.com <script>alert(1)</script>gnp.exe 🎷 \"'&")
+    assert message["Subject"] == (
+        "Your ticket: Rock Bcc: mallory@ example. com <script>alert(1)</script>gnp. exe 🎷 \"'&"
+    )
     html, text = html_of(message), text_of(message)
     assert "<script>" not in html
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;gnp.exe 🎷" in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;gnp. exe 🎷" in html
     assert "\u202e" not in html + text
     assert "evil.example" not in html + text
     assert "\nBcc:" not in text

@@ -1,5 +1,6 @@
 """What letters say: each one's text and HTML, and whatever people typed made harmless."""
 
+import re
 from html.parser import HTMLParser
 from typing import Any
 
@@ -13,7 +14,17 @@ from ticketing.mail.composing import COMPOSERS
 from ticketing.mail.content import Content, Person
 from ticketing.mail.happenings import Happening, moments, zone_name
 from ticketing.mail.order_letters import money
-from ticketing.mail.rendering import LONGEST_SUBJECT, Rendered, Renderer, clean, one_line, person_name, quoted, words
+from ticketing.mail.rendering import (
+    LONGEST_SUBJECT,
+    Rendered,
+    Renderer,
+    clean,
+    one_line,
+    person_name,
+    quoted,
+    title,
+    words,
+)
 
 BOB = Person(1, "BO-6A39EE8D", "bob@example.com", "bob", "Bob")
 WHEN = "Saturday, 12 June 2027, 17:00 to 21:00 (Antigua time, UTC−4)"
@@ -195,6 +206,70 @@ def test_words_of_others_are_marked_line_by_line() -> None:
 )
 def test_a_name_that_a_letter_should_not_carry_to_strangers_is_left_out(typed: str, said: str) -> None:
     assert person_name(typed) == said
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("Jazz & Soca", "Jazz & Soca"),
+        ("Doors 19:30, 12.06.2027, 2.0 for 1", "Doors 19:30, 12.06.2027, 2.0 for 1"),
+        ("J. R. Day: live...", "J. R. Day: live..."),
+        ("Pay at https://evil.example/now", "Pay at https: //evil. example/now"),
+        ("www.evil.example", "www. evil. example"),
+        ("EVIL.COM", "EVIL. COM"),
+        ("http://192.0.2.1/", "http: //192. 0. 2. 1/"),
+        ("me@evil.example", "me@ evil. example"),
+        ("mailto:me", "mailto: me"),
+        ("tel:123", "tel: 123"),
+        ("evil\uff0ecom evil\u3002com evil\u2024com", "evil\uff0e com evil\u3002 com evil\u2024 com"),
+        ("münchen.de", "münchen. de"),
+        ("\\\\server\\share", "\\ \\server\\share"),
+        ("Two\r\nlines\u2028three", "Two lines three"),
+        ("開演。終演", "開演。終演"),
+    ],
+)
+def test_a_title_is_one_line_and_no_link(typed: str, said: str) -> None:
+    assert title(typed) == said
+    assert title(said) == said
+
+
+# What mail programs make a link of, roughly: a scheme with something behind it, an address, a host with a known ending.
+LINK = re.compile(
+    r"\b(https?|ftp|file|mailto|tel|sms):\S|\w@\w|\w[.\u2024\uff0e](com|net|example|de)\b|\d\.\d+\.\d+\.\d",
+    re.IGNORECASE,
+)
+PIECES = [
+    "https",
+    "mailto",
+    ":",
+    "//",
+    "www",
+    ".",
+    "evil",
+    "com",
+    "example",
+    "@",
+    "me",
+    " ",
+    "192",
+    "0",
+    "\n",
+    "\uff0e",
+    "-",
+    "(",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join))
+def test_no_title_has_a_link_in_it(typed: str) -> None:
+    assert not LINK.search(title(typed))
+    assert re.sub(r"\s", "", title(typed)) == re.sub(r"\s", "", typed)
+
+
+def test_no_letter_makes_a_link_of_what_others_typed(renderer: Renderer) -> None:
+    for letter, facts, _said in SAMPLES:
+        rendered = renderer.render(letter, BOB, Content(facts))
+        assert not LINK.search(rendered.text.replace("Hello Bob:", "")), letter
 
 
 def test_text_is_kept_but_for_what_controls() -> None:

@@ -2,7 +2,7 @@
 
 from .content import Compose, Content, Desk
 from .happenings import find_elsewhere, find_happenings
-from .rendering import one_line, words
+from .rendering import title, words
 
 _HELD = """
 SELECT count(*)::int FROM tickets ticket
@@ -43,7 +43,7 @@ async def _section_removed(desk: Desk) -> Content | None:
     section = await desk.db.fetchval("SELECT name FROM sections WHERE id = $1", desk.about["section"])
     if content is None or section is None:
         return None
-    return Content({**content.facts, "section": one_line(section)})
+    return Content({**content.facts, "section": title(section)})
 
 
 async def _submission_decided(desk: Desk) -> Content | None:

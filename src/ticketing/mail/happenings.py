@@ -8,7 +8,7 @@ import msgspec
 from ticketing.kit.database import Connection, Row
 from ticketing.tickets.printing import FOREVER
 
-from .rendering import one_line
+from .rendering import title
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +71,15 @@ async def find_elsewhere(db: Connection, event: Happening, venue_id: int, start:
     return _happening(row, event.id, event.title, event.host) if row else None
 
 
-def _happening(row: Row, event_id: int, title: str, host: str) -> Happening:
+def _happening(row: Row, event_id: int, name: str, host: str) -> Happening:
     return Happening(
         id=event_id,
-        title=one_line(title),
+        title=title(name),
         when=_when(row["starts"], row["ends"], row["timezone"]),
-        venue=one_line(row["venue"]),
-        address=one_line(row["address"]),
-        city=one_line(row["city"]),
-        host=one_line(host),
+        venue=title(row["venue"]),
+        address=title(row["address"]),
+        city=title(row["city"]),
+        host=title(host),
     )
 
 

@@ -6,7 +6,7 @@ from ticketing.kit.database import Row
 
 from .content import Compose, Content, Desk
 from .happenings import find_happenings
-from .rendering import one_line, words
+from .rendering import title, words
 
 _ORDER = """
 SELECT id, number, status, currency, subtotal_cents, fees_cents, subtotal_cents + fees_cents AS total_cents
@@ -84,7 +84,7 @@ async def _lines(desk: Desk, rows: list[Row], currency: str) -> dict[str, Any]:
             happening,
             [
                 {
-                    "section": one_line(row["name"]),
+                    "section": title(row["name"]),
                     "quantity": row["quantity"],
                     "amount": money(row["amount_cents"], currency) if row["amount_cents"] else "free",
                 }

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from .content import Compose, Content, Desk
-from .rendering import one_line, person_name, words
+from .rendering import person_name, title, unlinked, words
 
 # Why is what they said last; it is gone with the account.
 _WHO = """
@@ -32,8 +32,8 @@ async def _deletion_requested(desk: Desk) -> Content | None:
     row = await desk.db.fetchrow(_WHO, desk.about["account"])
     if row is None:
         return None
-    who = person_name(row["first_name"], row["last_name"]) or one_line(row["username"])
-    return Content({"number": row["number"], "who": who, "reason": words(row["reason"] or "")})
+    who = person_name(row["first_name"], row["last_name"]) or title(row["username"])
+    return Content({"number": row["number"], "who": who, "reason": unlinked(words(row["reason"] or ""))})
 
 
 _PLAIN: Sequence[str] = ("welcome", "password_changed", "codes_exhausted", "email_changed")

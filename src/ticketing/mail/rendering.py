@@ -18,6 +18,15 @@ _TURNING = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E
 _LINKLIKE = re.compile(r"[/:@]|\.\w|\bwww\b", re.IGNORECASE)
 LONGEST_NAME = 60
 
+# Where a space keeps a text from becoming a link, and readable: `evil. example`, `https: //`, `me@ host`. What only
+# looks like a dot counts; 19:30, 2.0 and 12.06.2027 are no links.
+_JOINTS = re.compile(
+    r"(?<=\w)[.\u2024\uff0e](?=[^\W\d_])|(?<=[a-z0-9])[\u3002\uff61](?=[a-z0-9])"
+    r"|(?<=[^\W\d_])[:\uff1a](?=\S)|[@\uff20](?=\S)|\\(?=\\)",
+    re.IGNORECASE,
+)
+_IP_ADDRESS = re.compile(r"\d+(?:\.\d+){3}", re.ASCII)
+
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
@@ -74,6 +83,17 @@ def words(text: str) -> str:
 def one_line(text: str) -> str:
     """The text on one line, harmless in a header."""
     return " ".join(clean(re.sub(r"\s", " ", text)).split())
+
+
+def unlinked(text: str) -> str:
+    """The text with a space where a mail program would see an address of the web or of mail."""
+    text = _IP_ADDRESS.sub(lambda address: address[0].replace(".", ". "), text)
+    return _JOINTS.sub(lambda joint: f"{joint[0]} ", text)
+
+
+def title(text: str) -> str:
+    """What somebody called an event, a section or a place, as a letter may say it: one line, and no link."""
+    return unlinked(one_line(text))
 
 
 def person_name(*parts: str) -> str:

@@ -2,7 +2,7 @@
 
 from .content import Compose, Content, Desk
 from .happenings import find_happenings
-from .rendering import one_line, person_name
+from .rendering import person_name, title
 
 # The side that the letter is not for: its name as far as it is known, its number.
 _TRANSFER = """
@@ -32,7 +32,7 @@ def _about(status: str) -> Compose:
             (
                 event,
                 [
-                    {"section": one_line(item["name"]), "quantity": item["quantity"], "amount": ""}
+                    {"section": title(item["name"]), "quantity": item["quantity"], "amount": ""}
                     for item in items
                     if item["event_id"] == event.id
                 ],
