@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -44,6 +45,8 @@ class MailServer:
     delay_seconds: float = 0.0
     connections: int = 0
     logins: list[str] = field(default_factory=list)
+    smtputf8: bool = True
+    says_to_smtputf8: str = "250 OK"
 
     @property
     def messages(self) -> list[EmailMessage]:
@@ -57,6 +60,15 @@ class MailServer:
         return [message for message, to in zip(self.messages, self.recipients, strict=True) if to == address]
 
     # aiosmtpd's hooks
+
+    async def handle_MAIL(  # noqa: N802
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if "SMTPUTF8" in options and not self.says_to_smtputf8.startswith("250"):
+            return self.says_to_smtputf8
+        envelope.mail_from = address
+        envelope.mail_options += options
+        return "250 OK"
 
     async def handle_RCPT(  # noqa: N802
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
@@ -87,6 +99,14 @@ class MailServer:
         return AuthResult(handled=False, success=(data.login.decode(), data.password.decode()) == (USER, MAIL_PASSWORD))
 
 
+class Literal(SMTP):
+    """aiosmtpd, which takes addresses for what they say, as mail servers do: it reads encoded words in them."""
+
+    def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
+        found = re.fullmatch(r"<([^<>]*)>(.*)", arg.strip())
+        return (found[1], found[2]) if found else (None, None)
+
+
 @contextlib.asynccontextmanager
 async def mail_server(
     into: MailServer | None = None,
@@ -104,10 +124,10 @@ async def mail_server(
 
     def accept() -> SMTP:
         server.connections += 1
-        return SMTP(
+        return Literal(
             server,
             hostname="mail.test",
-            enable_SMTPUTF8=True,
+            enable_SMTPUTF8=server.smtputf8,
             tls_context=tls,
             require_starttls=tls is not None,
             authenticator=server.authenticate,

@@ -160,7 +160,7 @@ async def test_the_same_letter_again_is_the_same_file(tmp_path: Path) -> None:
     message["Subject"] = "Once"
     transport = Folder(tmp_path / "mail")
     for _time in range(2):
-        await transport.send(Parcel("0001-abc", "a@example.com", "b@example.com", message))
+        await transport.send(Parcel.pack("0001-abc", "a@example.com", "b@example.com", message))
     assert [path.name for path in (tmp_path / "mail").iterdir()] == ["0001-abc.eml"]
 
 
@@ -169,7 +169,7 @@ async def test_a_folder_that_cannot_be_written_loses_nothing(
 ) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(Away):
-        await Folder(tmp_path / "file" / "mail").send(Parcel("1", "a@b.c", "d@e.f", EmailMessage()))
+        await Folder(tmp_path / "file" / "mail").send(Parcel("1", "a@b.c", "d@e.f", b""))
     await db.execute("DELETE FROM mails")
     await post(db, [Letter("welcome", account=alice.id)])
     broken = Settings(database_url=settings.database_url, secret=SECRET, mail_folder=str(tmp_path / "file" / "mail"))

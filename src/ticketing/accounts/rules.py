@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 import email_validator
+import idna
 import phonenumbers
 
 from ticketing.kit.identity import address_identity, is_known, is_visible
@@ -48,11 +49,23 @@ def is_somebodys_address(username: str, email: str) -> bool:
 
 def is_email(text: str) -> bool:
     """Whether mail could be sent there; only the form is looked at."""
+    return wire_address(text) is not None
+
+
+def wire_address(text: str) -> str | None:
+    """The address as a mail server is told it: the local part as it is, the domain by IDNA 2008; None when it is none.
+
+    Where one label is written from right to left, all must keep the Bidi rule (RFC 5893, section 2).
+    """
     try:
-        email_validator.validate_email(text, check_deliverability=False)
-    except email_validator.EmailNotValidError:
-        return False
-    return True
+        found = email_validator.validate_email(text, strict=True, check_deliverability=False)
+        labels = found.domain.split(".")
+        if any(unicodedata.bidirectional(letter) in ("R", "AL", "AN") for letter in found.domain):
+            for label in labels:
+                idna.check_bidi(label, check_ltr=True)
+    except (email_validator.EmailNotValidError, idna.IDNAError):
+        return None
+    return f"{text.rpartition('@')[0]}@{found.ascii_domain}"
 
 
 def is_password(text: str) -> bool:

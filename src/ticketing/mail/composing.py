@@ -5,8 +5,10 @@ from datetime import UTC
 from email.message import EmailMessage
 from email.utils import format_datetime, formataddr, parseaddr
 
+import jinja2
 import structlog
 
+from ticketing.accounts.rules import wire_address
 from ticketing.kit.database import Connection, Database
 from ticketing.kit.letters import unseal
 from ticketing.kit.operations import Services
@@ -17,11 +19,17 @@ from ticketing.tickets.printing import order_ics, order_pdf
 
 from . import event_letters, order_letters, people_letters, transfer_letters
 from .content import Attachment, Compose, Content, Desk, Person
+from .headers import new_message, phrase
 from .outbox import Mail
 from .rendering import Renderer
 from .transports import Parcel
 
 PRINTING_TRIES = 3
+
+
+class Unwritable(Exception):
+    """A letter that can never be written as it is. The text names the kind of trouble."""
+
 
 log = structlog.get_logger()
 
@@ -48,7 +56,7 @@ class Composer:
     async def compose(self, mail: Mail) -> Parcel | None:
         """The message of a letter; None when there is nobody to send it to any more, or nothing to say.
 
-        Raises Busy, PrintingFailed.
+        Raises Busy, PrintingFailed, Unwritable.
         """
         secrets = unseal(self._services.the(Vault), mail.sealed)
         async with self._services.the(Database).reading() as db:
@@ -60,8 +68,14 @@ class Composer:
         if content is None:
             return None
         attachments = await self._print(mail, content.tickets_of) if content.tickets_of else []
-        message = self._message(mail, _ascii_domain(recipient), person, content, attachments)
-        return Parcel(f"{mail.id:012d}-{mail.message_id.hex}", self._settings.mail_address, message["To"], message)
+        address = wire_address(recipient)
+        if address is None:  # accepted by an earlier version
+            raise Unwritable("address")
+        try:
+            message = self._message(mail, address, person, content, attachments)
+            return Parcel.pack(f"{mail.id:012d}-{mail.message_id.hex}", self._settings.mail_address, address, message)
+        except (jinja2.TemplateError, ValueError) as error:
+            raise Unwritable(type(error).__name__) from None
 
     async def _print(self, mail: Mail, order_id: int) -> list[Attachment]:
         """The tickets of the order, as a PDF and for the calendar; without the PDF rather than never."""
@@ -81,7 +95,7 @@ class Composer:
         self, mail: Mail, recipient: str, person: Person, content: Content, attachments: Sequence[Attachment]
     ) -> EmailMessage:
         rendered = self._renderer.render(mail.letter, person, content, attached=bool(attachments))
-        message = EmailMessage()
+        message = new_message()
         message["Subject"] = rendered.subject
         message["From"] = self._sender()
         message["To"] = recipient
@@ -100,17 +114,9 @@ class Composer:
 
     def _sender(self) -> str:
         name, _address = parseaddr(self._settings.mail_from)
-        return formataddr((name or self._settings.platform_name, self._settings.mail_address))
+        return formataddr((phrase(name or self._settings.platform_name), self._settings.mail_address))
 
 
 async def _find_person(db: Connection, mail: Mail) -> Person | None:
     row = await db.fetchrow(_PERSON, mail.account_id)
     return Person(row["id"], row["number"], row["email"], row["username"], row["first_name"]) if row else None
-
-
-def _ascii_domain(address: str) -> str:
-    """The address with its domain as DNS knows it."""
-    local, _, domain = address.rpartition("@")
-    if domain.isascii():
-        return address
-    return f"{local}@{domain.encode('idna').decode()}"

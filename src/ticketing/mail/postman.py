@@ -20,7 +20,7 @@ from ticketing.settings import Settings
 
 from . import outbox
 from .audiences import AT_ONCE, CROWDS, next_recipients
-from .composing import Composer
+from .composing import Composer, Unwritable
 from .outbox import Mail
 from .transports import Away, Rejected, Transport, build_transport
 
@@ -148,8 +148,11 @@ class Postman:
         except Rejected as rejected:
             if not rejected.for_good:
                 return self._later(mail, rejected.code)
-            log.warning("mail.refused", mail=mail.id, letter=mail.letter, code=rejected.code)
+            log.warning("mail.refused", mail=mail.id, letter=mail.letter, code=rejected.code, reason=rejected.reason)
             return _Outcome("Refused", rejected.code)
+        except Unwritable as unwritable:
+            log.error("mail.unwritable", mail=mail.id, letter=mail.letter, reason=str(unwritable))
+            return _Outcome("Refused")
         except Exception as error:
             # A fault of ours. The text of an error may repeat what the letter was to say.
             log.error("mail.failed", mail=mail.id, letter=mail.letter, reason=type(error).__name__)

@@ -6,19 +6,21 @@ import os
 import ssl
 from dataclasses import dataclass
 from email.message import EmailMessage
-from email.policy import SMTP as WIRE
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 import aiosmtplib
 
 from ticketing.settings import Settings
+
+from .headers import WIRE
 
 STEP_SECONDS = 20.0  # for each step of talking to a server
 SENDING_SECONDS = 120.0  # for all of them
 
 # What a connection can come to grief with; ssl's and asyncio's time-outs are OSErrors.
 _TROUBLE = (aiosmtplib.SMTPException, OSError)
+NO_SMTPUTF8 = "the mail server takes no addresses in other letters than ASCII (SMTPUTF8)"
 _CLOSING = 421  # the server's way of saying that it goes away, whatever was asked
 
 
@@ -27,12 +29,13 @@ class Away(Exception):
 
 
 class Rejected(Exception):
-    """This message was not taken. `code` is what the server said (None: it fell silent); `for_good`: do not insist."""
+    """This message was not taken. `code` is what the server said (None: nothing); `for_good`: do not insist."""
 
-    def __init__(self, code: int | None, *, for_good: bool) -> None:
+    def __init__(self, code: int | None, *, for_good: bool, reason: str | None = None) -> None:
         super().__init__(code)
         self.code = code
         self.for_good = for_good
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,17 @@ class Parcel:
     name: str
     sender: str
     recipient: str
-    message: EmailMessage
+    content: bytes  # as it travels
 
-    def content(self) -> bytes:
-        """The message as it travels."""
-        return self.message.as_bytes(policy=WIRE.clone(utf8=not self.recipient.isascii()))
+    @classmethod
+    def pack(cls, name: str, sender: str, recipient: str, message: EmailMessage) -> Self:
+        """Write the message down. Raises ValueError when it has what no message can have."""
+        return cls(name, sender, recipient, message.as_bytes(policy=WIRE.clone(utf8=not recipient.isascii())))
+
+    @property
+    def is_in_letters(self) -> bool:
+        """Whether the recipient can be written only where servers know SMTPUTF8 (RFC 6531)."""
+        return not self.recipient.isascii()
 
 
 class Transport(Protocol):
@@ -91,7 +100,7 @@ class Smtp:
                 try:
                     await _address(server, parcel)
                     said.append(True)
-                    await server.data(parcel.content())
+                    await server.data(parcel.content)
                 except aiosmtplib.SMTPResponseException:
                     await self._keep(server)
                     raise
@@ -104,7 +113,11 @@ class Smtp:
         except aiosmtplib.SMTPDataError as error:
             raise _verdict(error.code) from None
         except aiosmtplib.SMTPNotSupported:  # an address in letters that the server does not know
-            raise Rejected(None, for_good=True) from None
+            raise Rejected(None, for_good=True, reason=NO_SMTPUTF8) from None
+        except aiosmtplib.SMTPSenderRefused as error:
+            if parcel.is_in_letters and error.code >= 500 and not said:  # of the option, which others do not need
+                raise Rejected(error.code, for_good=True, reason=NO_SMTPUTF8) from None
+            raise Away(_reason(error)) from None
         except _TROUBLE as error:
             if said:
                 raise Rejected(None, for_good=False) from None
@@ -161,7 +174,7 @@ class Smtp:
 
 
 async def _introduce(server: aiosmtplib.SMTP, parcel: Parcel) -> None:
-    if parcel.recipient.isascii():
+    if not parcel.is_in_letters:
         await server.mail(parcel.sender)
         return
     if server.is_ehlo_or_helo_needed:
@@ -172,7 +185,7 @@ async def _introduce(server: aiosmtplib.SMTP, parcel: Parcel) -> None:
 
 
 async def _address(server: aiosmtplib.SMTP, parcel: Parcel) -> None:
-    await server.rcpt(parcel.recipient, encoding="ascii" if parcel.recipient.isascii() else "utf-8")
+    await server.rcpt(parcel.recipient, encoding="utf-8" if parcel.is_in_letters else "ascii")
 
 
 async def _leave(server: aiosmtplib.SMTP) -> None:
@@ -203,7 +216,7 @@ class Folder:
     async def send(self, parcel: Parcel) -> None:
         """Write the file. Raises Away."""
         try:
-            await asyncio.to_thread(self._write, f"{parcel.name}.eml", parcel.content())
+            await asyncio.to_thread(self._write, f"{parcel.name}.eml", parcel.content)
         except OSError as error:
             raise Away(type(error).__name__) from None
 
