@@ -41,7 +41,11 @@ async def server() -> AsyncIterator[tuple[Server, str]]:
     with tempfile.TemporaryDirectory(prefix="ticketing-tests-", ignore_cleanup_errors=True) as path:
         Path(path).chmod(0o755)
         folder = Path(path) / "data"
-        settings = {"TICKETING_RATE_LIMITS": "off", "TICKETING_OPEN_ORDERS_PER_CUSTOMER": "1000000"}
+        settings = {
+            "TICKETING_RATE_LIMITS": "off",
+            "TICKETING_OPEN_ORDERS_PER_CUSTOMER": "1000000",
+            "TICKETING_TICKETS_PER_CUSTOMER": "0",
+        }
         arguments = ["serve", "--port", "0", "--workers", "2", "--data-dir", str(folder)]
         async with running(*arguments, environment=settings) as one:
             await ready(one)
