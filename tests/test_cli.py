@@ -21,6 +21,7 @@ from test_serving import command
 from ticketing import demo
 from ticketing.accounts.passwords import is_right
 from ticketing.kit.vault import Vault, hash_key
+from ticketing.serving import complete
 from ticketing.sessions.gate_keys import code_digest
 from ticketing.settings import Settings
 
@@ -261,9 +262,42 @@ async def run_script(script: str) -> list[Any]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-@pytest.mark.parametrize("looking", [("doctor",), ("integrations", "list"), ("ticket-keys", "list")])
-async def test_a_command_that_looks_makes_nothing(looking: tuple[str, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("doctor",),
+        ("integrations", "list"),
+        ("integrations", "revoke", "1"),
+        ("ticket-keys", "list"),
+        ("ticket-keys", "rotate"),
+        ("admin", "role", "MO-6A39EE8D", "support"),
+        ("admin", "password", "MO-6A39EE8D", "--password-file"),
+        ("worker",),
+    ],
+)
+async def test_a_command_about_what_is_there_makes_nothing(
+    words: tuple[str, ...], password_file: str, tmp_path: Path
+) -> None:
     missing = tmp_path / "typo"
-    code, said = await command(*looking, "--data-dir", str(missing))
+    file = [password_file] if words[-1] == "--password-file" else []
+    code, said = await command(*words, *file, "--data-dir", str(missing))
     assert (code, said.startswith(f"There is no database in {missing}")) == (1, True)
     assert not missing.exists()
+
+
+async def test_a_doctor_without_the_secret_makes_none(dsn: str, tmp_path: Path) -> None:
+    missing = tmp_path / "nothing here"
+    for wants_it in ("doctor", "worker"):
+        code, said = await command(wants_it, "--data-dir", str(missing), DATABASE_URL=dsn)
+        assert (code, said.startswith(f"There is no secret in {missing}:")) == (1, True), said
+    assert not missing.exists()
+
+
+def test_a_secret_is_made_for_those_who_say_so(tmp_path: Path) -> None:
+    said: list[str] = []
+    made = complete(Settings(), "postgresql://here/it", tmp_path / "data", said.append)
+    file = tmp_path / "data" / "secret"
+    assert file.read_text().strip() == made.secret
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert said == [f"Made the server's secret, {file}: keep a copy, the database is worth little without it."]
+    assert complete(Settings(), "postgresql://here/it", tmp_path / "data") == made

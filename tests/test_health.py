@@ -21,6 +21,7 @@ from ticketing.settings import Settings
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every question is asked anew."""
     monkeypatch.setattr("ticketing.health.REMEMBERED_SECONDS", 0)
+    monkeypatch.setattr("ticketing.health.WRITTEN_SECONDS", 0)
 
 
 @pytest.fixture(scope="module")
@@ -172,3 +173,82 @@ async def test_asked_often_it_asks_once(http: httpx.AsyncClient, app: Any, monke
     assert {status for status, _ in await asyncio.gather(*(ask(http) for _ in range(50)))} == {200}
     assert {status for status, _ in [await ask(http), await ask(http)]} == {200}
     assert len(asked) <= 1
+
+
+@contextlib.asynccontextmanager
+async def refusing_changes(db: asyncpg.Connection, code: str) -> AsyncIterator[None]:
+    """The database, as it answers whoever changes something while its disk is full, or while it is a standby."""
+    await db.execute(
+        f"CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+        f" $$BEGIN RAISE 'it will not' USING ERRCODE = '{code}'; END$$;"
+        " CREATE TRIGGER refuse BEFORE UPDATE ON write_probe FOR EACH ROW EXECUTE FUNCTION refuse()"
+    )
+    try:
+        yield
+    finally:
+        await db.execute("DROP FUNCTION refuse CASCADE")
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("disk_full", "The database's disk is full: nothing can be written."),
+        ("read_only_sql_transaction", "The database only reads (a standby, perhaps)."),
+        ("internal_error", "The database does not answer."),
+    ],
+)
+async def test_a_database_that_takes_no_change_is_not_ready_until_it_does(
+    http: httpx.AsyncClient, db: asyncpg.Connection, code: str, reason: str
+) -> None:
+    assert (await ask(http))[0] == 200
+    async with refusing_changes(db, code):
+        for _ in range(2):
+            status, body = await ask(http)
+            assert (status, body["checks"]) == (503, {"database": {"ok": False, "reason": reason}})
+        assert (await http.get("/health/live")).status_code == 200
+    assert (await ask(http))[0] == 200
+
+
+async def test_a_proof_that_it_can_be_changed_holds_for_a_while(
+    http: httpx.AsyncClient, db: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await ask(http))[0] == 200
+    monkeypatch.setattr("ticketing.health.WRITTEN_SECONDS", 3600)
+    place = await db.fetchval("SELECT ctid FROM write_probe")
+    async with refusing_changes(db, "disk_full"):
+        assert (await ask(http))[0] == 200
+    assert await db.fetchval("SELECT ctid FROM write_probe") == place
+
+
+async def test_every_change_of_the_probe_needs_another_page(http: httpx.AsyncClient, db: asyncpg.Connection) -> None:
+    pages = set()
+    for _ in range(3):
+        assert (await ask(http))[0] == 200
+        pages.add((await db.fetchval("SELECT ctid FROM write_probe"))[0])
+    assert len(pages) > 1
+
+
+async def test_what_nobody_foresaw_is_no_crash(
+    http: httpx.AsyncClient, app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_down() -> None:
+        raise KeyError("of the driver")
+
+    monkeypatch.setattr(_database(app), "reading", break_down)
+    assert (await ask(http))[0] == 503
+
+
+async def test_a_probe_that_finds_all_well_leaves_no_line(
+    http: httpx.AsyncClient, db: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statuses: list[int] = []
+    monkeypatch.setattr(
+        "ticketing.kit.logs.write_request",
+        lambda _id, _method, _operation, _caller, status, _milliseconds: statuses.append(status),
+    )
+    assert (await ask(http))[0] == 200
+    assert (await http.get("/health/live")).status_code == 200
+    async with refusing_changes(db, "disk_full"):
+        await ask(http)
+    await http.get("/health/nowhere")
+    assert statuses == [503, 404]

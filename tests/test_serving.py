@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
+import fcntl
 import os
+import pty
 import signal
 import sys
 import tempfile
+import termios
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -316,6 +319,23 @@ def message(kind: bytes, body: bytes) -> bytes:
     return kind + (len(body) + 4).to_bytes(4, "big") + body
 
 
+async def test_whoever_only_looks_wants_the_newest_shape(postgres: str) -> None:
+    async with scratch_database(postgres) as dsn:
+        await databases.ensure_shape(dsn)
+        db = await asyncpg.connect(dsn)
+        await db.execute("DELETE FROM schema_migrations WHERE revision > '0001'")
+        with pytest.raises(CannotServe, match="is at revision 0001: run `ticketing migrate` first"):
+            await databases.ensure_shape(dsn)
+        await db.execute("INSERT INTO schema_migrations (revision, name) VALUES ('9999', 'of_tomorrow')")
+        with pytest.raises(CannotServe, match="a newer one used it"):
+            await databases.ensure_shape(dsn)
+        await db.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        with pytest.raises(CannotServe, match="has nothing of TickeTing in it"):
+            await databases.ensure_shape(dsn)
+        assert await db.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == 0
+        await db.close()
+
+
 async def test_only_a_postgresql_of_version_14_or_later_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
     old = b"".join(
         [
@@ -367,6 +387,30 @@ async def test_the_tree_ends_in_order_when_nobody_reads_what_it_says(folder: Pat
     process.send_signal(signal.SIGTERM)
     assert await asyncio.wait_for(process.wait(), 60) == 0
     await eventually(lambda: not any(child.is_running() for child in family))
+
+
+async def test_the_tree_ends_in_order_when_its_terminal_is_lost(folder: Path) -> None:
+    """As when a window is closed: the terminal goes, and SIGHUP comes."""
+    ours, theirs = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "ticketing", "serve", "--port", "0", "--workers", "1", "--data-dir", str(folder)),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        env=clean_environment(),
+    )
+    os.close(theirs)
+    said = b""
+    while b"answers at" not in said:
+        said += await asyncio.to_thread(os.read, ours, 4096)
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert any(child.name() == "postgres" for child in family)
+    os.close(ours)
+    assert await asyncio.wait_for(process.wait(), 60) == 0
+    await eventually(lambda: not any(child.is_running() for child in family))
+    assert not (folder / "database" / "cluster" / "postmaster.pid").exists()
 
 
 async def test_a_port_is_taken_for_good() -> None:

@@ -1,28 +1,35 @@
 """Whether this process lives, and whether it is ready for customers; outside /v3 and without a key.
 
-Ready means: the database answers and has the shape this version needs, or a newer one. Jobs that fail or are not begun
-make it degraded and leave it ready: a load balancer must not take a shop off the net because mail is late.
+Ready means: the database answers, takes changes, and has the shape this version needs, or a newer one. Jobs that fail
+or are not begun make it degraded and leave it ready: a load balancer must not take a shop off the net because mail is
+late.
 """
 
 import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from .kit.database import Connection, Database
-from .kit.database_errors import TROUBLE
+from .kit.database_errors import FULL, READ_ONLY, TROUBLE
 from .kit.jobs import JobsState, jobs_state
 from .kit.letters import Unsent, unsent_letters
 from .kit.operations import Services
+from .kit.protocol import UNLOGGED
 from .migrations import HAS_HISTORY, REVISION, newest
 
 ANSWER_SECONDS = 1.0
 REMEMBERED_SECONDS = 1.0  # anybody may ask, as often as he likes
+WRITTEN_SECONDS = 10.0  # for which a proof holds that the database takes changes
 LATE_MAIL_SECONDS = 600  # a letter that waits longer is late
 QUIET_SECONDS = 180  # something recurs every 30 s: no worker lives
+
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -43,13 +50,17 @@ def routes(services: Services) -> list[BaseRoute]:
     """`/health/live` and `/health/ready`."""
     readiness = Readiness(services.the(Database))
 
-    async def ready(_request: Request) -> Response:
-        return (await readiness.report()).response()
+    async def ready(request: Request) -> Response:
+        report = await readiness.report()
+        if report.ready:
+            request.scope[UNLOGGED] = True  # asked every second by whoever balances load: a line each is noise
+        return report.response()
 
     return [Route("/health/live", _live), Route("/health/ready", ready)]
 
 
-async def _live(_request: Request) -> Response:
+async def _live(request: Request) -> Response:
+    request.scope[UNLOGGED] = True
     return JSONResponse({"live": True})
 
 
@@ -62,6 +73,7 @@ class Readiness:
         self._asking: asyncio.Task[Report] | None = None
         self._last: Report | None = None
         self._last_at = 0.0
+        self._wrote_at: float | None = None
         database.on_hearing(self._heed)
 
     async def report(self) -> Report:
@@ -76,13 +88,29 @@ class Readiness:
         try:
             async with asyncio.timeout(ANSWER_SECONDS), self._database.reading() as db:
                 report = await _read(db)
+                if report.ready:
+                    await self._prove_writing(db)
         except TimeoutError:
             return self._unanswered()
-        except TROUBLE:
+        except FULL:
+            return _FULL
+        except READ_ONLY:
+            return _READ_ONLY
+        except Exception as error:
+            if not isinstance(error, TROUBLE):
+                log.error("readiness.failed", exc_info=error)
             return _UNREACHABLE
         self._last = report if report.ready else None
         self._last_at = asyncio.get_running_loop().time()
         return report
+
+    async def _prove_writing(self, db: Connection) -> None:
+        """Change something, unless that was possible a moment ago: who only reads does not see a full disk."""
+        now = asyncio.get_running_loop().time()
+        if self._wrote_at is None or now - self._wrote_at > WRITTEN_SECONDS:
+            self._wrote_at = None
+            await db.execute(_CHANGE)
+            self._wrote_at = now
 
     def _unanswered(self) -> Report:
         """No connection was free in time: a crowd, or a database that hangs.
@@ -99,7 +127,17 @@ class Readiness:
         self._hears = hears
 
 
-_UNREACHABLE = Report(False, {"database": {"ok": False, "reason": "The database does not answer."}})
+def _out_of_order(reason: str) -> Report:
+    return Report(False, {"database": {"ok": False, "reason": reason}})
+
+
+_UNREACHABLE = _out_of_order("The database does not answer.")
+_FULL = _out_of_order("The database's disk is full: nothing can be written.")
+_READ_ONLY = _out_of_order("The database only reads (a standby, perhaps).")
+
+# Another process that is at it proves the same.
+_CHANGE = """
+UPDATE write_probe SET turn = NOT turn WHERE ctid = (SELECT ctid FROM write_probe LIMIT 1 FOR UPDATE SKIP LOCKED)"""
 
 
 async def _read(db: Connection) -> Report:

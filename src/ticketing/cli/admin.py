@@ -84,7 +84,7 @@ async def _set_password(number: str, new: str, data_dir: Path | None) -> None:
 
     if not rules.is_password(new):
         fail("A password has 8 to 256 characters.")
-    async with desk(data_dir) as one:
+    async with desk(data_dir, existing=True) as one:
         account_id = await queries.find_person(one.db, number)
         if account_id is None:
             raise AccountNotFound
@@ -107,7 +107,7 @@ async def _change_role(number: str, new_role: Role, data_dir: Path | None) -> No
     from ticketing.accounts import actions
     from ticketing.kit import history
 
-    async with desk(data_dir) as one:
+    async with desk(data_dir, existing=True) as one:
         await actions.set_role(one.db, number, new_role)
         if new_role is Role.ADMINISTRATOR:
             await one.db.execute("UPDATE accounts SET activated = true WHERE number = $1", number)

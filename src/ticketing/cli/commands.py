@@ -163,7 +163,7 @@ async def _work(data_dir: Path | None) -> None:
 
     settings = read_settings()
     configure_logs(settings.log_format)
-    async with reached(data_dir) as dsn:
+    async with reached(data_dir, existing=True) as dsn:
         settings = complete(settings, dsn, data_dir or default_data_dir())
         progress("Doing jobs. Ctrl-C stops it.")
         await work_until_told(settings)

@@ -19,12 +19,15 @@ from .terminal import fail, faults_explained, progress
 
 
 @contextlib.asynccontextmanager
-async def reached(data_dir: Path | None, *, looks: bool = False) -> AsyncIterator[str]:
-    """The DSN of the database, made when missing, unless the command only looks. Raises EmbeddedError, CannotServe."""
+async def reached(data_dir: Path | None, *, existing: bool = False) -> AsyncIterator[str]:
+    """The DSN of the database, made when missing unless it must be an `existing` one.
+
+    Raises EmbeddedError, CannotServe.
+    """
     if dsn := read_settings().database_url:
         yield dsn
         return
-    if looks:
+    if existing:
         _ensure_there(data_dir or default_data_dir())
     async with reach(data_dir or default_data_dir(), progress=progress) as dsn:
         yield dsn
@@ -45,13 +48,15 @@ class Desk:
 
 
 @contextlib.asynccontextmanager
-async def desk(data_dir: Path | None, *, looks: bool = False) -> AsyncIterator[Desk]:
+async def desk(data_dir: Path | None, *, existing: bool = False) -> AsyncIterator[Desk]:
     """A transaction on a database of the newest shape; committed at the end of the block.
+
+    A command that looks, or changes what must be there, wants an `existing` one: it makes and migrates nothing.
 
     Raises CannotServe, EmbeddedError or BadSetting when the database cannot be used.
     """
-    async with reached(data_dir, looks=looks) as dsn:
-        await (ensure_shape(dsn) if looks else prepare_database(dsn, progress))
+    async with reached(data_dir, existing=existing) as dsn:
+        await (ensure_shape(dsn) if existing else prepare_database(dsn, progress))
         database = Database(dsn, pool_size=1)
         await database.open()
         try:

@@ -61,7 +61,7 @@ async def _examine(fix: bool, as_json: bool, days: int, data_dir: Path | None) -
 
 @contextlib.asynccontextmanager
 async def _open(data_dir: Path | None) -> AsyncIterator[tuple[Settings, Database]]:
-    async with reached(data_dir, looks=True) as dsn:
+    async with reached(data_dir, existing=True) as dsn:
         await ensure_shape(dsn)
         settings = complete(read_settings(), dsn, data_dir or default_data_dir())
         database = Database(dsn, pool_size=POOL_SIZE)

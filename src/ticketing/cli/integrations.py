@@ -62,7 +62,7 @@ def list_all(data_dir: DataDir = None) -> None:
 async def _list(data_dir: Path | None) -> None:
     from ticketing.sessions import queries
 
-    async with desk(data_dir, looks=True) as one:
+    async with desk(data_dir, existing=True) as one:
         rows = await one.db.fetch(
             f"SELECT {queries.INTEGRATIONS.columns} FROM {queries.INTEGRATIONS.source}"
             f" WHERE {queries.NOT_REVOKED} ORDER BY integration.id"
@@ -86,7 +86,7 @@ async def _revoke(integration: str, data_dir: Path | None) -> None:
     from ticketing.kit import history, ids
     from ticketing.sessions import integrations
 
-    async with desk(data_dir) as one:
+    async with desk(data_dir, existing=True) as one:
         await integrations.revoke_integration(one.db, ids.parse(integration))
         await history.record(one.db, one.new_id(), None, "integration.revoked", f"/integrations/{integration}")
     say("The key is revoked.")

@@ -1,7 +1,6 @@
 """What the commands say, and how: progress and faults to standard error, answers to standard output."""
 
 import contextlib
-import os
 import sys
 from collections.abc import Iterator
 from typing import Any, NoReturn
@@ -9,6 +8,7 @@ from typing import Any, NoReturn
 from rich.console import Console
 
 from ticketing.embedded import EmbeddedError
+from ticketing.kit.nowhere import lead_nowhere
 from ticketing.serving import CannotServe
 from ticketing.settings import BadSetting
 
@@ -24,14 +24,7 @@ class _Console(Console):
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
-        silence(2 if self.stderr else 1)
-
-
-def silence(descriptor: int) -> None:
-    """Let a stream that nobody reads any more lead nowhere, for whatever else writes to it."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, descriptor)
-    os.close(nowhere)
+        lead_nowhere(2 if self.stderr else 1)
 
 
 answers = _Console(highlight=False, soft_wrap=True)

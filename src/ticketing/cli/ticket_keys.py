@@ -21,7 +21,7 @@ def list_all(data_dir: DataDir = None) -> None:
 async def _list(data_dir: Path | None) -> None:
     from ticketing.tickets import keys
 
-    async with desk(data_dir, looks=True) as one:
+    async with desk(data_dir, existing=True) as one:
         known = await keys.list_keys(one.db)
     for key in known:
         say(f"{key.id}  {key.state:<10}  {key.made} UTC")
@@ -44,7 +44,7 @@ async def _rotate(leaked: bool, data_dir: Path | None) -> None:
     from ticketing.kit import history
     from ticketing.tickets import keys
 
-    async with desk(data_dir) as one:
+    async with desk(data_dir, existing=True) as one:
         retired = await keys.rotate_key(one.db, leaked=leaked)
         if retired:
             action = "ticket_key.distrusted" if leaked else "ticket_key.retired"

@@ -23,11 +23,13 @@ BAD_PATTERN = (asyncpg.InvalidRegularExpressionError,)
 
 FULL = (asyncpg.DiskFullError,)
 
+READ_ONLY = (asyncpg.ReadOnlySQLTransactionError,)
+
 AWAY = (
     *FULL,
     asyncpg.InsufficientResourcesError,  # TooManyConnectionsError among them
     asyncpg.OperatorInterventionError,  # AdminShutdownError, CrashShutdownError, CannotConnectNowError
-    asyncpg.ReadOnlySQLTransactionError,
+    *READ_ONLY,
     asyncpg.TargetServerAttributeNotMatched,
     ConnectionRefusedError,
 )

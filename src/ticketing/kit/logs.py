@@ -1,7 +1,6 @@
 """Log lines: JSON in production, pretty in a terminal; the request id on every one of them, never a person's data."""
 
 import logging
-import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from typing import Any, BinaryIO, TextIO, cast
 import msgspec
 import structlog
 
+from .nowhere import lead_nowhere
 from .operations import REQUEST_ID
 
 log = structlog.get_logger()
@@ -71,13 +71,7 @@ def write_request(
         _lines.write(msgspec.json.encode(line) + b"\n")
         _lines.flush()
     except OSError:  # nobody reads the log any more; who asked gets the answer all the same
-        _lead_nowhere()
-
-
-def _lead_nowhere() -> None:
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
+        lead_nowhere(2)
 
 
 class _Stream:
@@ -96,7 +90,7 @@ class _Stream:
         try:
             do(*values)
         except OSError:
-            _lead_nowhere()
+            lead_nowhere(2)
 
 
 class _Libraries(logging.Handler):

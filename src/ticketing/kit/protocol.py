@@ -44,6 +44,8 @@ SECONDS = Spread(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 
+UNLOGGED = "ticketing.unlogged"  # in the scope of a request about which no line is written
+
 log = structlog.get_logger()
 
 
@@ -359,9 +361,11 @@ class Edge:
             operation, status = scope.get("ticketing.operation"), scope.get("ticketing.status", 0)
             REQUESTS.add(operation or "none", status)
             SECONDS.add(seconds, operation or "none")
-            logs.write_request(
-                request_id, scope["method"], operation, scope.get("ticketing.caller"), status, round(seconds * 1000, 1)
-            )
+            if UNLOGGED not in scope:
+                milliseconds = round(seconds * 1000, 1)
+                logs.write_request(
+                    request_id, scope["method"], operation, scope.get("ticketing.caller"), status, milliseconds
+                )
 
     async def _guarded(self, scope: Any, receive: Any, send: Any) -> None:
         try:

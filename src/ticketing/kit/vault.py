@@ -5,6 +5,7 @@ Each use has a key of its own, derived from the secret, so that none weakens ano
 
 import hashlib
 import hmac
+import os
 import secrets
 from pathlib import Path
 
@@ -45,15 +46,26 @@ def hash_key(key: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()
 
 
-def ensure_secret(path: Path) -> str:
-    """The secret kept in the file, made on first use (mode 0600)."""
+def make_secret() -> str:
+    """A new secret of a server."""
+    return secrets.token_hex(32)
+
+
+def read_secret(path: Path) -> str:
+    """The secret that the file keeps; empty when there is none."""
     try:
         return path.read_text().strip()
     except FileNotFoundError:
-        pass
+        return ""
+
+
+def write_secret(path: Path, secret: str) -> None:
+    """Keep a secret in a file (mode 0600): whole, or what was there before."""
     fresh = path.with_suffix(".new")
     fresh.unlink(missing_ok=True)
     fresh.touch(mode=0o600)
-    fresh.write_text(secrets.token_hex(32) + "\n")
+    with fresh.open("w") as file:
+        file.write(secret + "\n")
+        file.flush()
+        os.fsync(file.fileno())
     fresh.replace(path)
-    return path.read_text().strip()

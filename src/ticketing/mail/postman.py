@@ -140,7 +140,6 @@ class Postman:
         try:
             parcel = await self._composer.compose(mail)
             if parcel is None:
-                log.info("mail.dropped", mail=mail.id, letter=mail.letter)
                 return _Outcome("Dropped")
             await self._transport.send(parcel)
         except (Away, *TROUBLE):

@@ -8,8 +8,9 @@ The supervisor outlives the rest: it starts again what dies, and stops PostgreSQ
 keeper notices at once (its standard input ends) and the workers soon (their parent is another), and they end.
 """
 
+from .completing import complete
 from .errors import CannotServe
 from .port import is_reachable_from_elsewhere
-from .supervisor import Options, complete, serve
+from .supervisor import Options, serve
 
 __all__ = ["CannotServe", "Options", "complete", "is_reachable_from_elsewhere", "serve"]

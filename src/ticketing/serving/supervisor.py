@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import dataclasses
 import os
 import signal
 import tempfile
@@ -12,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ticketing.embedded import EmbeddedPostgres
-from ticketing.embedded.errors import file_errors_explained
 from ticketing.kit.metrics import FOLDER
-from ticketing.kit.vault import ensure_secret
 from ticketing.settings import Settings, read_settings
 
 from .children import Child
+from .completing import complete
 from .databases import prepare_database
 from .port import Port, take_port
 from .readiness import until_ready
@@ -59,7 +57,7 @@ async def serve(
         with _stopped_by_signals(children), _counting_folder(settings) as counting:
             async with _database(settings, options.data_dir, progress) as (dsn, watch_database):
                 await prepare_database(dsn, progress)
-                settings = complete(settings, dsn, options.data_dir)
+                settings = complete(settings, dsn, options.data_dir, progress)
                 if prepare is not None:
                     await prepare(settings)
                 try:
@@ -108,20 +106,6 @@ def _counting_folder(settings: Settings) -> Iterator[dict[str, str]]:
 
 async def _stop(children: list[Child]) -> None:
     await asyncio.gather(*(child.stop() for child in children))
-
-
-def complete(settings: Settings, dsn: str, data_dir: Path) -> Settings:
-    """The settings with the database that was found, and the secret and mail of the data folder when none are set.
-
-    Raises EmbeddedError when the folder cannot be read or written.
-    """
-    secret = settings.secret
-    if not secret:
-        with file_errors_explained(data_dir):
-            data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            secret = ensure_secret(data_dir / "secret")
-    mail_folder = settings.mail_folder or str(data_dir.absolute() / "mail")
-    return dataclasses.replace(settings, database_url=dsn, secret=secret, mail_folder=mail_folder)
 
 
 def _environment(options: Options, settings: Settings) -> dict[str, str]:
