@@ -374,7 +374,16 @@ async def test_letters_about_the_account_itself(
     [message] = mail.brought[old]
     assert message["X-Ticketing-Letter"] == "email_changed"
     assert f"new{old}" not in text_of(message)
+    assert "take it back" not in text_of(message)
     person.email = f"new{old}"
+    await db.execute("UPDATE accounts SET verified = true WHERE number = $1", person.number)
+    assert (await person.put(account, email=old)).status == 200
+    assert (await person.post("/resets", email=person.email)).status == 201
+    await mail.deliver()
+    assert mail.letters(person) == ["email_changed", "reset"]
+    assert "take it back from here for 7 days" in text_of(mail.one(person, "email_changed"))
+    assert "the address of your account again" in text_of(mail.one(person, "reset"))
+    person.email = old
     asked = await person.post(f"{account}/deletions", reason="I move to the moon.")
     assert asked.status == 200
     await mail.deliver()

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from ticketing.kit.callers import announce
-from ticketing.kit.database import Connection
+from ticketing.kit.database import Connection, Row
 from ticketing.kit.errors import Taken
 from ticketing.kit.forms import Body
 from ticketing.kit.identity import address_identity, person_identity
 from ticketing.kit.letters import Letter, post, seal
 from ticketing.kit.vault import Vault
 
-from . import rules
+from . import former_addresses, rules
 from .codes import Purpose, close_requests
 from .erasing import erase
 from .errors import AccountHoldsTickets, AccountNotFound, LastAdministrator, RunsHostAlone
@@ -39,14 +39,31 @@ _COLUMNS = {
 # What is found by a key of its own, and how that is made.
 _KEYS = {"username": person_identity, "email": address_identity}
 
+_USERNAME_TAKEN = """
+SELECT true FROM accounts
+ WHERE username_key = $1 AND removed_at IS NULL AND NOT integration AND id IS DISTINCT FROM $2"""
+
+_EMAIL_TAKEN = f"""
+SELECT true FROM accounts
+ WHERE email_key = $1 AND removed_at IS NULL AND NOT integration AND id IS DISTINCT FROM $2
+ UNION ALL
+SELECT true FROM former_addresses former
+ WHERE email_key = $1 AND account_id IS DISTINCT FROM $2 AND {former_addresses.LIVE}
+ LIMIT 1"""
+
+_TAKEN = {"username": _USERNAME_TAKEN, "email": _EMAIL_TAKEN}
+
 
 async def ensure_free(db: Connection, body: Body, *, but: int | None = None) -> None:
-    """Raise Taken when somebody else goes by the username, or else by the e-mail address, in any case."""
+    """Raise Taken when somebody else goes by the username, or else by the e-mail address, in any case.
+
+    Also by an address that can still take back the account that left it: in one statement, so that it is seen at the
+    one place or at the other.
+    """
     for name in ("username", "email"):
         wanted = PROFILE.text(body, name)
         if wanted is not None and await db.fetchval(
-            f"SELECT true FROM accounts WHERE {name}_key = $1 AND removed_at IS NULL AND NOT integration"
-            " AND id IS DISTINCT FROM $2",
+            _TAKEN[name],
             _KEYS[name](wanted),
             but,
         ):
@@ -97,16 +114,26 @@ async def create_integration_account(db: Connection, account_id: int, name: str,
     return number
 
 
-async def update_account(db: Connection, vault: Vault, account_id: int, values: Mapping[str, Any]) -> None:
+async def update_account(
+    db: Connection, vault: Vault, account_id: int, values: Mapping[str, Any], *, session: int | None
+) -> None:
     """Replace what is given; the rest keeps its value. The caller holds the account's lock.
 
-    A new address is not verified, the old one is told, and what was sent there opens nothing any more.
+    A new address is not verified, the old one is told, and what was sent there opens nothing any more. One that was
+    verified can take the account back for a while; until the new one is verified too, no reset goes there, and every
+    session ends but the one in which it was done.
     """
     given = {_COLUMNS[member]: value for member, value in values.items()}
     given |= {f"{name}_key": make(given[name]) for name, make in _KEYS.items() if name in given}
-    if "email" in given and (old := await _unverify(db, account_id, given["email"])):
+    if "email" in given and given["email_key"] != (old := await _get_address(db, account_id))["email_key"]:
         await close_requests(db, account_id, *Purpose)
-        await post(db, [Letter("email_changed", account=account_id, sealed=seal(vault, {"email": old}))])
+        if old["verified"]:
+            await former_addresses.remember(db, account_id, old["email"], old["email_key"])
+            await _end_sessions(db, account_id, but=session)
+        await db.execute(
+            "UPDATE accounts SET verified = false, must_verify = must_verify OR verified WHERE id = $1", account_id
+        )
+        await _tell_old_address(db, vault, account_id, old["email"])
     if given:
         await db.execute(
             f"UPDATE accounts SET ({', '.join(given)}) = ROW({_places(2, len(given))}) WHERE id = $1",
@@ -115,14 +142,30 @@ async def update_account(db: Connection, vault: Vault, account_id: int, values: 
         )
 
 
-async def _unverify(db: Connection, account_id: int, email: str) -> str | None:
-    """The address that the account leaves for this one, if it is another."""
-    old: str | None = await db.fetchval(
-        "UPDATE accounts SET verified = false WHERE id = $1 AND email_key <> $2 RETURNING email",
-        account_id,
-        address_identity(email),
-    )
-    return old
+async def take_back(db: Connection, vault: Vault, account_id: int, email: str) -> None:
+    """Make a former address, to which a code was sent, the account's own again; its bearer has read the code.
+
+    A username that was the other address becomes this one. The other address is told, and takes nothing back.
+    """
+    old, key = await _get_address(db, account_id), address_identity(email)
+    names = ("username", "email") if "@" in old["username"] else ("email",)
+    changes = ", ".join(f"{name} = $2, {name}_key = $3" for name in names)
+    await db.execute(f"UPDATE accounts SET {changes} WHERE id = $1", account_id, email, key)
+    await verify_account(db, account_id)
+    await close_requests(db, account_id, *Purpose, former=True)
+    if old["email_key"] != key:
+        await _tell_old_address(db, vault, account_id, old["email"])
+
+
+async def _get_address(db: Connection, account_id: int) -> Row:
+    row = await db.fetchrow("SELECT username, email, email_key, verified FROM accounts WHERE id = $1", account_id)
+    if row is None:
+        raise AccountNotFound
+    return row
+
+
+async def _tell_old_address(db: Connection, vault: Vault, account_id: int, email: str) -> None:
+    await post(db, [Letter("email_changed", account=account_id, sealed=seal(vault, {"email": email}))])
 
 
 async def prefer_region(db: Connection, account_id: int, region_id: int) -> None:
@@ -131,8 +174,11 @@ async def prefer_region(db: Connection, account_id: int, region_id: int) -> None
 
 
 async def verify_account(db: Connection, account_id: int) -> None:
-    """The person has shown that the address is his."""
-    await db.execute("UPDATE accounts SET verified = true WHERE id = $1", account_id)
+    """The person has shown that the address is his; what the account left after it takes nothing back any more."""
+    key = await db.fetchval(
+        "UPDATE accounts SET verified = true, must_verify = false WHERE id = $1 RETURNING email_key", account_id
+    )
+    await former_addresses.settle(db, account_id, key)
 
 
 async def set_role(db: Connection, number: str, role: str) -> None:
@@ -152,8 +198,9 @@ async def set_role(db: Connection, number: str, role: str) -> None:
 
 
 async def set_password(db: Connection, account_id: int, password_hash: str, *, but: int | None = None) -> None:
-    """Replace the password: no code sent so far resets it, and its owner is told.
+    """Replace the password: no code sent to the account's address so far resets it, and its owner is told.
 
+    One sent to a former address still does, or a thief could hold it off.
     Every session of the account ends, `but` the one in which it was done.
     """
     await db.execute("UPDATE accounts SET password_hash = $2 WHERE id = $1", account_id, password_hash)

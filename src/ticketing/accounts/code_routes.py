@@ -94,7 +94,8 @@ async def request_reset(call: Call) -> Reply:
     """Request password reset.
 
     Six digits go to the account's address, good for half an hour. Another may be requested while one is pending.
-    Administrators are sent none: their password is set at the server.
+    Administrators are sent none: their password is set at the server; nor is an address that is to be verified first,
+    since it replaced one that was. An address that was verified until it was replaced is sent one for seven days.
     """
     request_id, email = await _request(call, Purpose.RESET, NoResetAddress)
     return created(Reset(f"/resets/{request_id}", email, "Pending"))
@@ -110,7 +111,8 @@ async def request_reset(call: Call) -> Reply:
 async def reset_password(call: Call) -> Reply:
     """Reset password.
 
-    With the code that was mailed, as text or as a number, and the new password. Every session of the account ends.
+    With the code that was mailed, as text or as a number, and the new password. Every session of the account ends. A
+    code that went to a former address also makes that the account's address again, verified.
     After five wrong codes the reset expires; after ten for one account in a day (UTC), over all its requests, no code
     is taken until the next day.
     """
@@ -123,10 +125,11 @@ async def reset_password(call: Call) -> Reply:
     async with call.transaction() as db:
         attempt = await _try(call, db, Purpose.RESET, segment, values["code"])
         if attempt.verdict is Verdict.RIGHT:
+            if attempt.takes_back:
+                await actions.take_back(db, call.the(Vault), attempt.account, attempt.email)
             await actions.set_password(db, attempt.account, password_hash)
-            await history.record(
-                db, call.new_id(), call.caller, "account.password_reset", f"/accounts/{attempt.number}"
-            )
+            act = "account.taken_back" if attempt.takes_back else "account.password_reset"
+            await history.record(db, call.new_id(), call.caller, act, f"/accounts/{attempt.number}")
     await _settle(call, bounds, attempt)
     await failures.clear(call, failures.own_password_bounds(call, attempt.account))
     return Reply(Reset(f"/resets/{attempt.request}", attempt.email, "Completed", "The password was reset."))
@@ -156,7 +159,7 @@ async def _request(call: Call, purpose: Purpose, no_address: type[Invalid]) -> t
         raise no_address
     async with call.reading() as db:
         values = await forms.CODE_REQUEST.read(body, db)
-        account = await codes.find_addressee(db, values["email"])
+        account = await codes.find_addressee(db, purpose, values["email"])
     await failures.claim_try(call, failures.request_bounds(call, account))
     request_id = call.new_id()
     async with call.transaction() as db:

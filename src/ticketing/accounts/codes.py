@@ -18,6 +18,7 @@ from ticketing.kit.letters import Letter, post, seal
 from ticketing.kit.vault import Vault
 from ticketing.settings import Settings
 
+from . import former_addresses
 from .errors import AccountNotFound, ResetClosed, VerificationClosed, WrongResetCode, WrongVerificationCode
 from .queries import PEOPLE
 from .rules import Tried, Verdict, judge
@@ -49,6 +50,7 @@ class Attempt:
     email: str
     seconds_to_midnight: int
     most_wrong: int
+    takes_back: bool
 
     def ensure_right(self) -> None:
         """Raise VerificationClosed or ResetClosed, TooManyRequests, WrongVerificationCode or WrongResetCode."""
@@ -61,11 +63,15 @@ class Attempt:
                 raise _WRONG[self.purpose]
 
 
-async def find_addressee(db: Connection, email: str) -> int:
-    """The id of the person with this e-mail address, in any case. Raises AccountNotFound."""
-    found: int | None = await db.fetchval(
-        f"SELECT id FROM accounts account WHERE {PEOPLE} AND email_key = $1", address_identity(email)
-    )
+async def find_addressee(db: Connection, purpose: Purpose, email: str) -> int:
+    """The id of the person with this e-mail address, in any case.
+
+    For a reset also of the one whose account can be taken back from there. Raises AccountNotFound.
+    """
+    key = address_identity(email)
+    found: int | None = await db.fetchval(f"SELECT id FROM accounts account WHERE {PEOPLE} AND email_key = $1", key)
+    if found is None and purpose is Purpose.RESET:
+        found = await former_addresses.find_account(db, key)
     if found is None:
         raise AccountNotFound
     return found
@@ -74,32 +80,44 @@ async def find_addressee(db: Connection, email: str) -> int:
 async def request_code(
     db: Connection, vault: Vault, settings: Settings, request_id: int, purpose: Purpose, email: str
 ) -> str:
-    """Write a request, whose id is `request_id`, and post its code to the account's address, which is returned.
+    """Write a request, whose id is `request_id`, and post its code to the address, which is returned as it is kept.
 
-    An administrator's password is reset at the server alone: no code is right, and none is sent.
+    An administrator's password is reset at the server alone: no code is right, and none is sent. Nor is one for a new
+    password to an address that is yet to be verified as its predecessor was; that one gets a code which takes the
+    account back.
 
     Raises AccountNotFound.
     """
+    key = address_identity(email)
     account = await db.fetchrow(
-        f"SELECT id, email, role FROM accounts account WHERE {PEOPLE} AND email_key = $1 FOR NO KEY UPDATE",
-        address_identity(email),
+        "SELECT id, email, email_key, role, must_verify FROM accounts account"
+        f" WHERE {PEOPLE} AND id = $1 FOR NO KEY UPDATE",
+        await find_addressee(db, purpose, email),
     )
     if account is None:
         raise AccountNotFound
+    is_own, is_reset = account["email_key"] == key, purpose is Purpose.RESET
+    is_settled = is_own and not (is_reset and account["must_verify"])
+    former = None if is_settled else await former_addresses.find_address(db, account["id"], key)
+    if not is_own and former is None:
+        raise AccountNotFound
     code = str(FIRST + secrets.randbelow(LAST - FIRST + 1))
-    is_sent = purpose is Purpose.VERIFICATION or account["role"] != "administrator"
+    is_sent = (is_settled or former is not None) and not (is_reset and account["role"] == "administrator")
     await db.execute(
-        "INSERT INTO codes (id, purpose, account_id, code_hmac, requested_at, expires_at)"
-        " SELECT $1, $2, $3, $4, at, at + make_interval(mins => $5::int) FROM clock() AS at",
+        "INSERT INTO codes (id, purpose, account_id, code_hmac, requested_at, expires_at, former_email, former_key)"
+        " SELECT $1, $2, $3, $4, at, at + make_interval(mins => $5::int), $6, $7 FROM clock() AS at",
         request_id,
         purpose,
         account["id"],
         _digest(vault, request_id, code) if is_sent else None,
         settings.mailed_code_minutes,
+        former,
+        None if former is None else key,
     )
     if is_sent:
-        await post(db, [Letter(purpose.value, account=account["id"], sealed=seal(vault, {"code": code}))])
-    return str(account["email"])
+        secret = {"code": code} if former is None else {"code": code, "email": former}
+        await post(db, [Letter(purpose.value, account=account["id"], sealed=seal(vault, secret))])
+    return str(account["email"] if former is None else former)
 
 
 async def get_request(db: Connection, purpose: Purpose, segment: str) -> Row:
@@ -141,17 +159,18 @@ async def try_code(
         await db.execute("UPDATE codes SET completed_at = clock() WHERE id = $1", request["id"])
         await close_requests(db, request["account_id"], purpose)
     elif verdict is Verdict.WRONG:
-        await _count_wrong(db, settings, request)
+        await _count_wrong(db, vault, settings, request)
     return _attempt(settings, request, verdict)
 
 
-async def close_requests(db: Connection, account_id: int, *purposes: Purpose) -> None:
-    """Let no code that was sent for these purposes so far be right any more."""
+async def close_requests(db: Connection, account_id: int, *purposes: Purpose, former: bool = False) -> None:
+    """Let no code that was sent for these purposes so far be right any more; `former`: to former addresses neither."""
     await db.execute(
         "UPDATE codes SET expires_at = clock() WHERE account_id = $1 AND purpose = ANY($2::text[])"
-        " AND completed_at IS NULL AND expires_at > clock()",
+        " AND completed_at IS NULL AND expires_at > clock() AND (former_key IS NULL OR $3)",
         account_id,
         purposes,
+        former,
     )
 
 
@@ -165,15 +184,21 @@ DELETE FROM wrong_codes WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM wrong_codes WHERE day < (SELECT clock())::date ORDER BY day LIMIT $1 FOR UPDATE SKIP LOCKED))"""
 
 
-# `may_complete`: a code sent to somebody who became an administrator since is as good as none.
-_READ = """
+# `may_complete`: a code sent to somebody who became an administrator since is as good as none; so is one sent to a
+# former address that takes nothing back any more.
+_READ = f"""
 WITH now AS MATERIALIZED (SELECT clock() AS at)
 SELECT code.id, code.purpose, code.account_id, code.code_hmac, code.wrong,
        code.completed_at IS NOT NULL OR code.expires_at <= now.at AS closed,
        CASE WHEN code.completed_at IS NOT NULL THEN 'Completed' WHEN code.expires_at <= now.at THEN 'Expired'
             ELSE 'Pending' END AS status,
-       code.purpose = 'verification' OR account.role <> 'administrator' AS may_complete,
-       account.number, account.email, coalesce(today.count, 0) AS wrong_today,
+       (code.purpose = 'verification' OR account.role <> 'administrator')
+       AND (code.former_key IS NULL OR EXISTS (
+            SELECT FROM former_addresses former
+             WHERE former.account_id = account.id AND former.email_key = code.former_key AND {former_addresses.LIVE})
+       ) AS may_complete,
+       account.number, code.former_key IS NOT NULL AS takes_back, coalesce(code.former_email, account.email) AS email,
+       coalesce(today.count, 0) AS wrong_today,
        ceil(extract(epoch FROM now.at::date + 1 - now.at))::int AS seconds_to_midnight
   FROM now, codes code
   JOIN accounts account ON account.id = code.account_id AND account.removed_at IS NULL
@@ -191,10 +216,11 @@ ON CONFLICT (account_id) DO UPDATE
 RETURNING count"""
 
 
-async def _count_wrong(db: Connection, settings: Settings, request: Row) -> None:
+async def _count_wrong(db: Connection, vault: Vault, settings: Settings, request: Row) -> None:
     await db.execute(_COUNT_REQUEST, request["id"], settings.mailed_code_tries)
     if await db.fetchval(_COUNT_DAY, request["account_id"]) == settings.wrong_mailed_codes:
-        await post(db, [Letter("codes_exhausted", account=request["account_id"])])
+        sealed = seal(vault, {"email": request["email"]}) if request["takes_back"] else None
+        await post(db, [Letter("codes_exhausted", account=request["account_id"], sealed=sealed)])
 
 
 def _judge(settings: Settings, request: Row, *, is_right: bool) -> Verdict:
@@ -211,6 +237,7 @@ def _attempt(settings: Settings, request: Row, verdict: Verdict) -> Attempt:
         request["email"],
         request["seconds_to_midnight"],
         settings.wrong_mailed_codes,
+        request["takes_back"],
     )
 
 

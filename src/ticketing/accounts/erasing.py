@@ -27,6 +27,7 @@ async def erase(db: Connection, account_id: int) -> None:
     await db.execute("UPDATE sessions SET ip = '', agent = '' WHERE account_id = $1", account_id)
     await db.execute("DELETE FROM codes WHERE account_id = $1", account_id)
     await db.execute("DELETE FROM wrong_codes WHERE account_id = $1", account_id)
+    await db.execute("DELETE FROM former_addresses WHERE account_id = $1", account_id)
     await _erase_at_hosts(db, person)
     await _erase_at_gates(db, account_id)
     await erase_letters(db, account_id)

@@ -5,7 +5,7 @@ from ticketing.kit.jobs import Jobs
 from ticketing.kit.operations import Services
 from ticketing.kit.retention import forget, forget_after
 
-from . import codes
+from . import codes, former_addresses
 
 jobs = Jobs("accounts")
 
@@ -16,3 +16,9 @@ async def forget_codes(services: Services) -> None:
     database = services.the(Database)
     await forget_after(database, codes.KEPT_DAYS, codes.FORGET)
     await forget(database, codes.FORGET_WRONG)
+
+
+@jobs.every(3600)
+async def forget_former_addresses(services: Services) -> None:
+    """Drop the addresses that can take no account back any more."""
+    await forget_after(services.the(Database), former_addresses.DAYS, former_addresses.FORGET)

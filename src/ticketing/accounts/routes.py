@@ -69,7 +69,9 @@ async def update_account(call: Call) -> Reply:
     """Modify account details.
 
     Members left out keep their value; null or "" clears one. Number, role, verified and activated are ignored. A new
-    e-mail address is not verified, and the old one is told.
+    e-mail address is not verified, and the old one is told. When the old one was verified, the account's other sessions
+    end, no reset code goes to the new one before it is verified too, and for seven days a reset requested with the old
+    one takes the account back.
     """
     async with call.transaction() as db:
         account_id = await queries.account_for(db, call.caller, call.path["number"], locking=True)
@@ -77,7 +79,7 @@ async def update_account(call: Call) -> Reply:
         await actions.ensure_free(db, body, but=account_id)
         account = await queries.get_account(db, account_id)
         values = await forms.read_profile(db, body, account.username, account.email)
-        await actions.update_account(db, call.the(Vault), account_id, values)
+        await actions.update_account(db, call.the(Vault), account_id, values, session=call.caller.session)
         return Reply(await queries.get_account(db, account_id))
 
 

@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+from ticketing.accounts import former_addresses
+from ticketing.kit.identity import address_identity
+
 from .content import Compose, Content, Desk
 from .rendering import person_name, title, unlinked, words
 
@@ -21,7 +24,15 @@ async def _plain(_desk: Desk) -> Content:
 async def _with_code(desk: Desk) -> Content:
     """`code` as it is typed, in two halves as it is read."""
     code = desk.secrets["code"]
-    return Content({"code": code, "halves": (code[: len(code) // 2], code[len(code) // 2 :])})
+    halves = (code[: len(code) // 2], code[len(code) // 2 :])
+    return Content({"code": code, "halves": halves, "takes_back": "email" in desk.secrets})
+
+
+async def _email_changed(desk: Desk) -> Content:
+    """`days`, for which the old address can still take the account back; 0: it cannot."""
+    key = address_identity(desk.secrets["email"])
+    takes_back = await former_addresses.find_address(desk.db, desk.person.id, key) is not None
+    return Content({"days": former_addresses.DAYS if takes_back else 0})
 
 
 async def _with_reason(desk: Desk) -> Content:
@@ -36,12 +47,13 @@ async def _deletion_requested(desk: Desk) -> Content | None:
     return Content({"number": row["number"], "who": who, "reason": unlinked(words(row["reason"] or ""))})
 
 
-_PLAIN: Sequence[str] = ("welcome", "password_changed", "codes_exhausted", "email_changed")
+_PLAIN: Sequence[str] = ("welcome", "password_changed", "codes_exhausted")
 
 COMPOSERS: dict[str, Compose] = {
     **dict.fromkeys(_PLAIN, _plain),
     "verification": _with_code,
     "reset": _with_code,
+    "email_changed": _email_changed,
     "deactivated": _with_reason,
     "deletion_requested": _deletion_requested,
 }
