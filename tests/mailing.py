@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 from ticketing.kit.database import Database
 from ticketing.kit.operations import Services
 from ticketing.kit.vault import Vault
-from ticketing.mail.postman import Postman
+from ticketing.mail.postman import Postmen, distribute
 from ticketing.settings import Settings
 from ticketing.tickets.press import Press
 
@@ -165,14 +165,28 @@ def _body(message: EmailMessage, kind: str) -> str:
     return str(part.get_content()).replace("\r\n", "\n")
 
 
+@dataclass
+class Office:
+    """What a worker sends mail with; its rounds are made one after the other."""
+
+    database: Database
+    postmen: Postmen
+
+    async def make_round(self) -> int:
+        """Send what is due; how many letters left."""
+        await distribute(self.database)
+        postmen = self.postmen
+        return sum([await one.make_round() for one in (postmen.security, postmen.letters, postmen.tickets)])
+
+
 @contextlib.asynccontextmanager
-async def postman(settings: Settings) -> AsyncIterator[Postman]:
+async def postman(settings: Settings) -> AsyncIterator[Office]:
     """What a worker sends mail with, on the database of the settings."""
     database = Database(settings.database_url, pool_size=6)
     await database.open()
-    press = Press()
+    press = Press(waiting=100, files=100, seconds=600, limit_seconds=60)  # as in a worker
     try:
-        yield Postman(Services(settings, database, Vault(settings.secret), press))
+        yield Office(database, Postmen(Services(settings, database, Vault(settings.secret), press)))
     finally:
         press.close()
         await database.close()

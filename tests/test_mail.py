@@ -14,7 +14,7 @@ import pytest
 
 from conftest import SECRET, Client, MakePerson, unique
 from mailed import mailed_code
-from mailing import FROM, MailServer, clock_moved, html_of, mail_server, postman, text_of
+from mailing import FROM, MailServer, Office, clock_moved, html_of, mail_server, postman, text_of
 from makers import (
     hold_tickets,
     id_of,
@@ -31,7 +31,6 @@ from makers import (
 )
 from ticketing.kit.letters import Letter, post
 from ticketing.mail import audiences
-from ticketing.mail.postman import Postman
 from ticketing.orders.jobs import time_out_due
 from ticketing.settings import Settings
 from ticketing.tickets.press import Press, PrintingFailed
@@ -46,7 +45,7 @@ async def mailbox() -> AsyncIterator[MailServer]:
 
 
 @pytest.fixture(scope="module")
-async def office(database: str, app: Any, mailbox: MailServer) -> AsyncIterator[Postman]:
+async def office(database: str, app: Any, mailbox: MailServer) -> AsyncIterator[Office]:
     settings = Settings(
         database_url=database,
         secret=SECRET,
@@ -63,7 +62,7 @@ async def office(database: str, app: Any, mailbox: MailServer) -> AsyncIterator[
 class Post:
     """The post of a test: `await deliver()` brings what was posted since, by addressee."""
 
-    office: Postman
+    office: Office
     mailbox: MailServer
     seen: int = 0
     brought: dict[str, list[EmailMessage]] = field(default_factory=dict)
@@ -87,7 +86,7 @@ class Post:
 
 
 @pytest.fixture
-async def mail(office: Postman, mailbox: MailServer, db: asyncpg.Connection) -> Post:
+async def mail(office: Office, mailbox: MailServer, db: asyncpg.Connection) -> Post:
     await db.execute("DELETE FROM mails")
     return Post(office, mailbox, len(mailbox.recipients))
 
@@ -228,7 +227,8 @@ async def test_a_cancelled_event_is_told_once_to_whoever_held_a_ticket(
     message = mail.one(later_refunded, "event_cancelled")
     assert message["Subject"] == f"Cancelled: {event['title']}"
     assert "you hold 2 tickets for" in text_of(message)
-    assert await db.fetchval("SELECT bool_and(bulk) FROM mails WHERE letter = 'event_cancelled' AND account_id > 0")
+    lanes = await db.fetch("SELECT DISTINCT lane FROM mails WHERE letter = 'event_cancelled'")
+    assert [row["lane"] for row in lanes] == ["crowd"]
 
 
 async def test_another_time_or_place_is_told_to_holders_and_nothing_else_is(
@@ -437,7 +437,7 @@ async def test_a_code_goes_first_and_what_is_told_to_a_crowd_last(
     await mail.deliver()
     for _ in range(45):
         await post(db, [Letter("welcome", account=alice.id)])
-    await db.execute("UPDATE mails SET bulk = true")
+    await db.execute("UPDATE mails SET lane = 'crowd'")
     await post(db, [Letter("welcome", account=bob.id)])
     await public.post("/verifications", email=person.email)
     await mail.deliver()

@@ -33,7 +33,7 @@ LARGE = {
 }
 # Partial indexes that hold what waits to be done (and, the last, the few payments that came too late): read through by
 # those who do it.
-TO_DO = {"mails_due", "mails_waiting", "mails_to_all", "order_items_owed", "payments_unkept"}
+TO_DO = {"mails_due", "mails_security", "mails_waiting", "mails_to_all", "order_items_owed", "payments_unkept"}
 ORDERS, EVENTS, HELD = 4000, 200, 20_000
 CROWD = 64
 IN_VAIN = 2000  # rows that one statement may look at and pass over

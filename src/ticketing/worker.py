@@ -24,12 +24,12 @@ from .kit.jobs import Jobs
 from .kit.logs import configure_logs
 from .kit.operations import Services
 from .kit.vault import Vault
-from .mail.postman import Postman
+from .mail.postman import Postmen
 from .payments.providers.choosing import build_providers
 from .settings import BadSetting, Settings, read_settings
 from .tickets.press import Press
 
-POOL_SIZE = 6
+POOL_SIZE = 10
 DRAIN_SECONDS = 15
 LONGEST_PAUSE_SECONDS = 10
 PRINTS_WAITING = 100  # nobody is waiting for the answer: a job that waits holds nothing up
@@ -52,7 +52,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event, jobs: Jobs = JOBS)
     )
     providers = build_providers(settings, database)
     services = Services(settings, database, Vault(settings.secret), press, providers)
-    services.add(Postman(services))
+    services.add(Postmen(services))
     working = asyncio.create_task(run_jobs(jobs, services, stop))
     stopping = asyncio.create_task(stop.wait())
     try:

@@ -7,13 +7,13 @@ database says then, so that no address and no name waits in a queue.
     await post(db, [Letter("order_fulfilled", account=customer_id, about={"order": order_id})])
     await post(db, [Letter("reset", account=account_id, sealed=seal(vault, {"code": "123456"}))])
 
-A table and not the queue of jobs: a letter outlives its sending (what was sent to whom, and once), a mail server that
-is away for an hour concerns all letters and is asked once for all of them, and two hundred thousand letters about one
-cancelled event must not stand before somebody's code.
+A letter outlives its sending (what was sent to whom, and once), and each kind has a lane: nobody's code waits for the
+tickets of a hundred orders to be printed, or for two hundred thousand letters about one cancelled event.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Literal
 
 import msgspec
@@ -44,6 +44,16 @@ Name = Literal[
 ]
 
 
+class Lane(StrEnum):
+    """What a letter waits behind: those of its own lane, and of the lanes that its postman empties first."""
+
+    SECURITY = "security"  # codes, and what an owner must know at once
+    PLAIN = "plain"
+    TICKETS = "tickets"  # with tickets attached, which take their time to print
+    CROWD = "crowd"  # to all who hold a ticket
+    CROWD_TICKETS = "crowd_tickets"  # to all who hold a ticket, with the new one
+
+
 @dataclass(frozen=True)
 class Kind:
     """What a letter of one name must carry: the things it is `about`, and the secrets that are sealed in it.
@@ -51,6 +61,7 @@ class Kind:
     One that goes `to_all` has no account: the worker finds everybody whom it concerns.
     """
 
+    lane: Lane = Lane.PLAIN
     about: tuple[str, ...] = ()
     sealed: tuple[str, ...] = ()
     to_all: bool = False
@@ -58,16 +69,16 @@ class Kind:
 
 KINDS: dict[Name, Kind] = {
     "welcome": Kind(),
-    "verification": Kind(sealed=("code",)),
-    "reset": Kind(sealed=("code",)),
-    "password_changed": Kind(),
-    "codes_exhausted": Kind(),
+    "verification": Kind(Lane.SECURITY, sealed=("code",)),
+    "reset": Kind(Lane.SECURITY, sealed=("code",)),
+    "password_changed": Kind(Lane.SECURITY),
+    "codes_exhausted": Kind(Lane.SECURITY),
     # To the address that is no longer the account's.
-    "email_changed": Kind(sealed=("email",)),
-    "deactivated": Kind(),
+    "email_changed": Kind(Lane.SECURITY, sealed=("email",)),
+    "deactivated": Kind(Lane.SECURITY),
     # To the platform's administrators; about the account of whoever wants to go.
     "deletion_requested": Kind(about=("account",), to_all=True),
-    "order_fulfilled": Kind(about=("order",)),
+    "order_fulfilled": Kind(Lane.TICKETS, about=("order",)),
     "order_timed_out": Kind(about=("order",)),
     "refund": Kind(about=("refund",)),
     # Money that came for an order that was gone.
@@ -76,10 +87,10 @@ KINDS: dict[Name, Kind] = {
     "transfer_claimed": Kind(about=("transfer",)),
     "transfer_cancelled": Kind(about=("transfer",)),
     # To everybody who holds a ticket when it is posted: post it before the tickets are touched.
-    "event_cancelled": Kind(about=("event",), to_all=True),
+    "event_cancelled": Kind(Lane.CROWD, about=("event",), to_all=True),
     # As it was before: `start` and `end` (text, as sent), `venue` (id).
-    "event_changed": Kind(about=("event", "start", "end", "venue"), to_all=True),
-    "section_removed": Kind(about=("event", "section"), to_all=True),
+    "event_changed": Kind(Lane.CROWD, about=("event", "start", "end", "venue"), to_all=True),
+    "section_removed": Kind(Lane.CROWD, about=("event", "section"), to_all=True),
     # To the administrators of the event's host.
     "submission_decided": Kind(about=("submission",), to_all=True),
 }
@@ -112,9 +123,10 @@ def unseal(vault: Vault, sealed: bytes | None) -> dict[str, str]:
 
 
 _POST = """
-INSERT INTO mails (letter, account_id, about, sealed, posted_at, due_at)
-SELECT letter, account_id, about::jsonb, sealed, clock(), clock()
-  FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bytea[]) AS new (letter, account_id, about, sealed)"""
+INSERT INTO mails (letter, account_id, about, sealed, lane, posted_at, due_at)
+SELECT letter, account_id, about::jsonb, sealed, lane, clock(), clock()
+  FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bytea[], $5::text[])
+       AS new (letter, account_id, about, sealed, lane)"""
 
 
 # Whoever posts many holds locks that others wait for: 64 rows take 0.6 ms of an orders' batch (8 ms), one row 0.2.
@@ -134,8 +146,8 @@ async def post(db: Connection, letters: Sequence[Letter]) -> None:
         return
     for letter in letters:
         _ensure_complete(letter)
-    if len(letters) > LARGEST_LOOSE and not any(letter.sealed for letter in letters):
-        bundle = [[letter.name, letter.account, letter.about] for letter in letters]
+    if len(letters) > LARGEST_LOOSE and not any(_lane(letter) is Lane.SECURITY for letter in letters):
+        bundle = [[letter.name, letter.account, letter.about, _lane(letter)] for letter in letters]
         await db.execute(_POST_BUNDLE, BUNDLE, msgspec.json.encode({"letters": bundle}).decode())
         return
     await db.execute(
@@ -144,7 +156,12 @@ async def post(db: Connection, letters: Sequence[Letter]) -> None:
         [letter.account for letter in letters],
         [msgspec.json.encode(letter.about).decode() for letter in letters],
         [letter.sealed for letter in letters],
+        [_lane(letter) for letter in letters],
     )
+
+
+def _lane(letter: Letter) -> Lane:
+    return KINDS[letter.name].lane
 
 
 def _ensure_complete(letter: Letter) -> None:

@@ -42,8 +42,6 @@ AUDIENCES = {
     "section_removed": _HOLDERS,
 }
 
-CROWDS = {name for name, audience in AUDIENCES.items() if audience is _HOLDERS}
-
 
 async def next_recipients(db: Connection, mail: Mail, after: int) -> list[int]:
     """The next accounts whom the letter concerns, by id; fewer than AT_ONCE are the last."""

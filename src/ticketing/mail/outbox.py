@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 
 from ticketing.kit.database import Connection, Row
+from ticketing.kit.letters import Lane
 
 LEASE_SECONDS = 900.0
 
@@ -35,20 +36,30 @@ class Mail:
 _COLUMNS = """mails.id, mails.message_id, mails.letter, mails.account_id, mails.about, mails.sealed, mails.posted_at,
  mails.tries"""
 
-# What is sealed is a code, for which somebody waits; what is told to a crowd comes last.
-_CLAIM = f"""
+# The lane stands in the text: a statement of its own for each, planned for it alone, and for codes an index of its own.
+_CLAIMS = {
+    lane: f"""
 UPDATE mails SET due_at = clock() + make_interval(secs => $2), tries = tries + 1
  WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM mails
-     WHERE status = 'Waiting' AND due_at <= (SELECT clock()) AND account_id IS NOT NULL
-     ORDER BY (sealed IS NULL), bulk, due_at LIMIT $1 FOR UPDATE SKIP LOCKED))
+     WHERE status = 'Waiting' AND account_id IS NOT NULL AND lane = '{lane}' AND due_at <= (SELECT clock())
+     ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED))
 RETURNING {_COLUMNS}, mails.posted_at < clock() - make_interval(secs => $3) AS too_late"""
+    for lane in Lane
+}
 
 
-async def claim(db: Connection, most: int, too_late_seconds: float) -> list[Mail]:
-    """Letters that are due, at most so many; nobody else gets them for LEASE_SECONDS."""
-    rows = await db.fetch(_CLAIM, most, LEASE_SECONDS, too_late_seconds)
-    return sorted((_mail(row, row["too_late"]) for row in rows), key=lambda mail: mail.id)
+async def claim(db: Connection, lanes: Sequence[Lane], most: int, too_late_seconds: float) -> list[Mail]:
+    """Letters that are due, at most so many; nobody else gets them for LEASE_SECONDS.
+
+    Those of a lane come before those of the lanes after it, and in it by when they were posted.
+    """
+    mails: list[Mail] = []
+    for lane in lanes:
+        if len(mails) < most:
+            rows = await db.fetch(_CLAIMS[lane], most - len(mails), LEASE_SECONDS, too_late_seconds)
+            mails += sorted((_mail(row, row["too_late"]) for row in rows), key=lambda mail: mail.id)
+    return mails
 
 
 async def put_back(db: Connection, mail_ids: Sequence[int]) -> None:
@@ -94,15 +105,15 @@ SELECT {_COLUMNS}, mails.reached, false AS too_late FROM mails
  ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED"""
 
 _WRITE_OUT = """
-INSERT INTO mails (letter, account_id, about, sealed, bulk, posted_at, due_at)
-SELECT letter, account, about, sealed, $3, posted_at, clock()
+INSERT INTO mails (letter, account_id, about, sealed, lane, posted_at, due_at)
+SELECT letter, account, about, sealed, lane, posted_at, clock()
   FROM mails, unnest($2::bigint[]) AS account WHERE mails.id = $1"""
 
 
 # What was bundled for somebody who is gone since is not even written down.
 _UNBUNDLE = """
-INSERT INTO mails (letter, account_id, about, posted_at, due_at)
-SELECT one ->> 0, (one ->> 1)::bigint, one -> 2, posted_at, clock()
+INSERT INTO mails (letter, account_id, about, lane, posted_at, due_at)
+SELECT one ->> 0, (one ->> 1)::bigint, one -> 2, coalesce(one ->> 3, 'plain'), posted_at, clock()
   FROM mails, jsonb_array_elements(about -> 'letters') AS one
  WHERE mails.id = $1
    AND (SELECT accounts.removed_at FROM accounts WHERE accounts.id = (one ->> 1)::bigint) IS NULL"""
@@ -120,9 +131,9 @@ async def lock_distribution(db: Connection) -> tuple[Mail, int] | None:
     return (_mail(row, too_late=False), row["reached"]) if row else None
 
 
-async def write_out(db: Connection, mail: Mail, accounts: Sequence[int], *, bulk: bool, last: bool) -> None:
+async def write_out(db: Connection, mail: Mail, accounts: Sequence[int], *, last: bool) -> None:
     """Write a locked letter out to some of its recipients, which are sorted; `last`: there are no others."""
-    await db.execute(_WRITE_OUT, mail.id, accounts, bulk)
+    await db.execute(_WRITE_OUT, mail.id, accounts)
     if last:
         await finish(db, mail.id, "Distributed")
     else:

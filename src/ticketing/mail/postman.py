@@ -14,12 +14,12 @@ import structlog
 
 from ticketing.kit.database import Database
 from ticketing.kit.database_errors import TROUBLE
-from ticketing.kit.letters import BUNDLE
+from ticketing.kit.letters import BUNDLE, Lane
 from ticketing.kit.operations import Services
 from ticketing.settings import Settings
 
 from . import outbox
-from .audiences import AT_ONCE, CROWDS, next_recipients
+from .audiences import AT_ONCE, next_recipients
 from .composing import Composer, Unwritable
 from .outbox import Mail
 from .transports import Away, Rejected, Transport, build_transport
@@ -54,10 +54,26 @@ class _Batch:
     trouble: str | None = None
 
 
-class Postman:
-    """What a worker sends mail with, for its life; `services` must hold a Press."""
+async def distribute(database: Database) -> None:
+    """Write letters to all out to each, a bounded number in one transaction."""
+    while True:
+        async with database.transaction() as db:
+            locked = await outbox.lock_distribution(db)
+            if locked is None:
+                return
+            mail, reached = locked
+            if mail.letter == BUNDLE:
+                await outbox.unbundle(db, mail)
+                continue
+            accounts = await next_recipients(db, mail, reached)
+            await outbox.write_out(db, mail, accounts, last=len(accounts) < AT_ONCE)
 
-    def __init__(self, services: Services) -> None:
+
+class Postman:
+    """Who empties some lanes, the first one first, over connections of his own to the mail server."""
+
+    def __init__(self, services: Services, *lanes: Lane) -> None:
+        self._lanes = lanes
         self._database = services.the(Database)
         self._transport: Transport | None = build_transport(services.the(Settings))
         self._composer = Composer(services)
@@ -72,12 +88,11 @@ class Postman:
             return 0
         for mail_id, outcome in list(self._unnoted.items()):
             await self._note(mail_id, outcome)
-        await self._distribute()
         ends, sent = loop.time() + RUN_SECONDS, 0
         try:
             while loop.time() < ends:
                 async with self._database.transaction() as db:
-                    mails = await outbox.claim(db, BATCH, INSIST_SECONDS)
+                    mails = await outbox.claim(db, self._lanes, BATCH, INSIST_SECONDS)
                 if not mails:
                     break
                 batch = await self._send_all(mails, ends)
@@ -89,20 +104,6 @@ class Postman:
             if self._transport is not None:
                 await self._transport.rest()
         return sent
-
-    async def _distribute(self) -> None:
-        """Write letters to all out to each, a bounded number in one transaction."""
-        while True:
-            async with self._database.transaction() as db:
-                locked = await outbox.lock_distribution(db)
-                if locked is None:
-                    return
-                mail, reached = locked
-                if mail.letter == BUNDLE:
-                    await outbox.unbundle(db, mail)
-                    continue
-                accounts = await next_recipients(db, mail, reached)
-                await outbox.write_out(db, mail, accounts, bulk=mail.letter in CROWDS, last=len(accounts) < AT_ONCE)
 
     async def _send_all(self, mails: list[Mail], ends: float) -> _Batch:
         """Send claimed letters, some side by side; what is in the way of one is in the way of all."""
@@ -191,3 +192,15 @@ class Postman:
         self._times_away += 1
         self._away_until = asyncio.get_running_loop().time() + pause
         log.warning("mail.away", reason=reason, again_in_seconds=round(pause))
+
+
+class Postmen:
+    """What a worker sends mail with, for its life; `services` must hold a Press.
+
+    Each has lanes, connections and a pace of his own: none waits for what another prints, or for whom.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self.security = Postman(services, Lane.SECURITY)
+        self.letters = Postman(services, Lane.PLAIN, Lane.CROWD)
+        self.tickets = Postman(services, Lane.TICKETS, Lane.CROWD_TICKETS)
