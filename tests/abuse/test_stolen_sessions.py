@@ -146,15 +146,35 @@ async def test_a_code_of_the_thief_ends_when_the_owner_is_back(public: Client, d
     assert (await public.send("PATCH", verification, json={"code": later_code})).status == 409
 
 
-async def test_back_at_the_old_address_the_code_goes_there(public: Client, db: asyncpg.Connection) -> None:
+async def test_back_at_the_old_address_it_is_verified_and_what_came_between_takes_nothing(
+    public: Client, db: asyncpg.Connection
+) -> None:
     owner = await verified(public, db)
-    thief = await elsewhere(public, owner)
-    await move(thief, "there@example.net")
-    await move(thief, owner.email)
-    uri = await ask(public, owner.email)
-    assert (await sent(db, owner))[-1]["email"] == owner.email
-    assert (await set_password(public, uri, (await sent(db, owner))[-1]["code"]))["email"] == owner.email
-    assert await db.fetchval("SELECT verified FROM accounts WHERE number = $1", owner.number)
+    between = f"{unique('thief').replace(' ', '')}@example.net"
+    await move(owner, between)
+    await verify(public, db, owner, between)
+    async with clock_moved(db, 6 * DAY):
+        back = await owner.put(f"/accounts/{owner.number}", email=owner.email)
+        assert (back.status, back["email"], back["verified"]) == (200, owner.email, True)
+    async with clock_moved(db, 8 * DAY):
+        # By then only the address between would be within its days.
+        refused = await public.post("/resets", email=between)
+        assert refused.status == 404
+        uri = await ask(public, owner.email)
+        assert (await set_password(public, uri, (await sent(db, owner))[-1]["code"])).status == 200
+
+
+async def test_an_address_too_long_for_a_name_gives_none(public: Client, db: asyncpg.Connection) -> None:
+    owner = await verified(public, db, "zelda")
+    long = f"{'z' * 60}@{unique('example').replace(' ', '')}.{'a' * 50}.example"
+    assert (await owner.put(f"/accounts/{owner.number}", email=long)).status == 200
+    await verify(public, db, owner, long)
+    short = f"{unique('y').replace(' ', '')}@example.net"
+    assert (await owner.put(f"/accounts/{owner.number}", username=short, email=short)).status == 200
+    uri = await ask(public, long)
+    assert (await set_password(public, uri, (await sent(db, owner))[-1]["code"])).status == 200
+    names = await db.fetchrow("SELECT username, email FROM accounts WHERE number = $1", owner.number)
+    assert tuple(names) == (owner.number, long)
 
 
 async def test_a_username_that_is_the_address_comes_back_with_it(public: Client, db: asyncpg.Connection) -> None:

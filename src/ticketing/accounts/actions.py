@@ -125,7 +125,10 @@ async def update_account(
     """
     given = {_COLUMNS[member]: value for member, value in values.items()}
     given |= {f"{name}_key": make(given[name]) for name, make in _KEYS.items() if name in given}
+    is_back = False
     if "email" in given and given["email_key"] != (old := await _get_address(db, account_id))["email_key"]:
+        # Back at one that was shown to be his: what was left since, a thief's among it, takes nothing back any more.
+        is_back = await former_addresses.find_address(db, account_id, given["email_key"]) is not None
         await close_requests(db, account_id, *Purpose)
         if old["verified"]:
             await former_addresses.remember(db, account_id, old["email"], old["email_key"])
@@ -140,17 +143,28 @@ async def update_account(
             account_id,
             *given.values(),
         )
+    if is_back:
+        await verify_account(db, account_id)
 
 
 async def take_back(db: Connection, vault: Vault, account_id: int, email: str) -> None:
     """Make a former address, to which a code was sent, the account's own again; its bearer has read the code.
 
-    A username that was the other address becomes this one. The other address is told, and takes nothing back.
+    A username that was the other address becomes this one, or the account's number when this one is too long for a
+    name. The other address is told, and takes nothing back.
     """
     old, key = await _get_address(db, account_id), address_identity(email)
-    names = ("username", "email") if "@" in old["username"] else ("email",)
-    changes = ", ".join(f"{name} = $2, {name}_key = $3" for name in names)
-    await db.execute(f"UPDATE accounts SET {changes} WHERE id = $1", account_id, email, key)
+    username = old["username"]
+    if "@" in username:
+        username = email if rules.is_username(email) else old["number"]
+    await db.execute(
+        "UPDATE accounts SET email = $2, email_key = $3, username = $4, username_key = $5 WHERE id = $1",
+        account_id,
+        email,
+        key,
+        username,
+        person_identity(username),
+    )
     await verify_account(db, account_id)
     await close_requests(db, account_id, *Purpose, former=True)
     if old["email_key"] != key:
@@ -158,7 +172,9 @@ async def take_back(db: Connection, vault: Vault, account_id: int, email: str) -
 
 
 async def _get_address(db: Connection, account_id: int) -> Row:
-    row = await db.fetchrow("SELECT username, email, email_key, verified FROM accounts WHERE id = $1", account_id)
+    row = await db.fetchrow(
+        "SELECT number, username, email, email_key, verified FROM accounts WHERE id = $1", account_id
+    )
     if row is None:
         raise AccountNotFound
     return row
