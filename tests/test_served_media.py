@@ -129,7 +129,7 @@ async def test_few_draw_at_once_and_few_wait() -> None:
     answers = await asyncio.gather(
         *(pictures.draw("banner", str(number), "Title") for number in range(40)), return_exceptions=True
     )
-    assert {type(answer).__name__ for answer in answers} == {"Picture", "Busy"}
+    assert {type(answer).__name__ for answer in answers} == {"Picture", "Overloaded"}
     with pytest.raises(PictureError):
         await pictures.decode("data:image/png;base64,AAAA", "banner")
     assert await pictures.draw("banner", "0", "Title") is answers[0]

@@ -18,6 +18,7 @@ from PIL import Image
 from conftest import SECRET, Answer, Client, MakePerson, unique
 from makers import gate, hold_tickets, id_of, list_event, make_event, make_host, make_section, make_venue, section_uri
 from ticketing.kit.database import Database
+from ticketing.kit.overload import Overloaded
 from ticketing.kit.errors import Busy
 from ticketing.kit.operations import Services
 from ticketing.kit.vault import Vault
@@ -454,7 +455,7 @@ async def test_the_press_is_bounded_in_number_and_in_time() -> None:
     printed = [isinstance(one, bytes) for one in outcomes]
     # Two of Alice's files and one of Bob's; three codes beside them.
     assert printed == [True, True, False, False, True, False, True, True, True, False]
-    assert all(isinstance(one, bytes | Busy) for one in outcomes)
+    assert all(isinstance(one, bytes | Busy | Overloaded) for one in outcomes)
     assert await press.print(many, "alice")
     press.close()
     with pytest.raises(Busy):
@@ -479,7 +480,7 @@ async def test_an_overloaded_press_is_a_503(
 
 
 async def _full(*_arguments: object) -> bytes:
-    raise Busy(2)
+    raise Overloaded(2)
 
 
 def _children() -> set[psutil.Process]:

@@ -23,6 +23,7 @@ from .kit.database_errors import UNREACHABLE
 from .kit.errors import Busy, NotFound, Refusal
 from .kit.media import BOXES, Kind, Picture, PictureError, ensure_data_url, picture_of, placeholder
 from .kit.operations import Call, Services
+from .kit.overload import Overloaded
 from .kit.threads import BoundedThreads
 from .settings import Settings
 
@@ -118,7 +119,7 @@ class Pictures:
         except ChildEnded:
             raise PictureError("not a picture we can read") from None  # it took more than a process may have
         except ChildFailed as error:
-            if isinstance(error, Busy):
+            if isinstance(error, Overloaded):
                 raise
             raise PictureError(str(error)) from None
         return picture_of(body, content_type.decode())
@@ -152,8 +153,10 @@ def routes(services: Services) -> list[BaseRoute]:
         async def serve(request: Request) -> Response:
             try:
                 return await _event_picture(services, request, kind)
+            except Overloaded as error:
+                return _refused(Busy(error.seconds))
             except Refusal as refusal:
-                return JSONResponse(refusal.body(), refusal.status, refusal.headers)
+                return _refused(refusal)
 
         return serve
 
@@ -161,7 +164,7 @@ def routes(services: Services) -> list[BaseRoute]:
         try:
             return await _picture_aside(services, request)
         except Refusal as refusal:
-            return JSONResponse(refusal.body(), refusal.status, refusal.headers)
+            return _refused(refusal)
 
     return [
         Route("/media/banner/{event}", of_events("banner")),
@@ -169,6 +172,10 @@ def routes(services: Services) -> list[BaseRoute]:
         Route("/media/aside/{submission}/{kind}", serve_aside),
         Route("/media/{name}", _flag),
     ]
+
+
+def _refused(refusal: Refusal) -> Response:
+    return JSONResponse(refusal.body(), refusal.status, refusal.headers)
 
 
 async def _flag(request: Request) -> Response:

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import IO
 
-from .errors import Busy
+from .overload import Overloaded
 
 IDLE_SECONDS = 60
 NICENESS = 10  # whoever buys goes before
@@ -31,7 +31,7 @@ class ChildEnded(ChildFailed):
     """The child ended twice over the same thing, or as often as it was asked."""
 
 
-class TookTooLong(Busy, ChildFailed):
+class TookTooLong(Overloaded, ChildFailed):
     """The child was given up over this: whoever asked may come back, and need not be told the same for ever."""
 
 
@@ -54,7 +54,7 @@ class Child:
     def ask(self, *question: bytes | str) -> bytes:
         """What the child answers to these parts put together; text is sent as ASCII.
 
-        Raises ChildFailed, TookTooLong (which is Busy too), Busy.
+        Raises ChildFailed, TookTooLong (which is Overloaded too), Overloaded.
         """
         with self._at_work:
             # Twice at most: a child that idled for long may end in the moment in which it is asked.
@@ -105,7 +105,7 @@ class Child:
 
     def _ready(self) -> subprocess.Popen[bytes]:
         if self._closed:  # meanwhile
-            raise Busy(2)
+            raise Overloaded(2)
         if self._process is not None and (self._process.poll() is not None or self._used >= self._uses):
             self._end()
         if self._process is None:

@@ -6,7 +6,7 @@ import msgspec
 
 from .callers import Caller
 from .database import Connection
-from .operations import REQUEST_ID
+from .logs import REQUEST_ID
 
 
 async def record(db: Connection, new_id: int, caller: Caller | None, action: str, thing: str, **detail: Any) -> None:

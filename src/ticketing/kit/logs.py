@@ -1,5 +1,6 @@
 """Log lines: JSON in production, pretty in a terminal; the request id on every one of them, never a person's data."""
 
+import contextvars
 import logging
 import sys
 from collections.abc import Callable
@@ -10,9 +11,9 @@ import msgspec
 import structlog
 
 from .nowhere import lead_nowhere
-from .operations import REQUEST_ID
 
 log = structlog.get_logger()
+REQUEST_ID: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")  # of the one under way
 _lines: BinaryIO | None = None  # where lines of JSON go
 
 

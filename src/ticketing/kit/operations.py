@@ -5,7 +5,6 @@ How a request reaches the handler and what becomes of the answer is in `protocol
 
 import asyncio
 import contextlib
-import contextvars
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,8 +22,6 @@ from .paging import Listing
 
 T = TypeVar("T")
 Handler = Callable[["Call"], Awaitable["Reply"]]
-
-REQUEST_ID: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
 
 BODY_LIMIT = 1024 * 1024
 IMAGES_BODY_LIMIT = 16 * 1024 * 1024

@@ -23,7 +23,8 @@ from .callers import Caller
 from .database_errors import FULL, LOST_RACE, UNDONE, UNREACHABLE
 from .errors import Busy, Refusal, UnknownEndpoint, UpgradeRequired, WrongMethod
 from .metrics import Count, Spread
-from .operations import REQUEST_ID, Call, ClientGone, Operation, Reply, Services
+from .overload import Overloaded
+from .operations import Call, ClientGone, Operation, Reply, Services
 from .streaming import Stream, send_in_pieces
 
 ATTEMPTS = 3  # of a handler whose transaction the database undid (deadlock, serialization failure)
@@ -220,7 +221,9 @@ async def _handle(call: Call) -> Reply:
 
 
 def _broken(error: Exception, operation: Operation) -> Reply:
-    """The answer when something broke: 503 when it is the database that cannot be had, else 500."""
+    """The answer when something broke: 503 when it is overload, or the database that cannot be had, else 500."""
+    if isinstance(error, Overloaded):
+        return refused(Busy(error.seconds))
     if isinstance(error, UNDONE):
         return refused(Busy())
     if isinstance(error, FULL):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from .errors import Busy
+from .overload import Overloaded
 
 T = TypeVar("T")
 
@@ -20,13 +20,13 @@ class BoundedThreads:
         self._under_way = 0
 
     async def run(self, work: Callable[[], T]) -> T:
-        """What the work returns or raises. Raises Busy when too many wait, or it takes too long."""
+        """What the work returns or raises. Raises Overloaded when too many wait, or it takes too long."""
         if self._under_way >= self._waiting:
-            raise Busy(2)
+            raise Overloaded(2)
         try:
             future = self._pool.submit(work)
         except RuntimeError:  # the server is ending
-            raise Busy(2) from None
+            raise Overloaded(2) from None
         self._under_way += 1
         # Counted until the thread is done with it: a caller that gave up does not make room.
         loop = asyncio.get_running_loop()
@@ -34,7 +34,7 @@ class BoundedThreads:
         try:
             return await asyncio.wait_for(asyncio.wrap_future(future), self._seconds)
         except TimeoutError:
-            raise Busy(2) from None
+            raise Overloaded(2) from None
 
     def close(self) -> None:
         """Let the threads end."""
