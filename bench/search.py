@@ -18,9 +18,9 @@ from bench.seed import seed
 from ticketing.events.finding import page_of_events
 from ticketing.events.queries import PUBLISHED_EVENTS
 from ticketing.kit.collation import sort_key
-from ticketing.kit.errors import InvalidValues
 from ticketing.kit.identity import identity
 from ticketing.kit.searching import fold, pieces
+from ticketing.web.errors import InvalidValues
 
 TITLES = 100_000
 WORDS = [

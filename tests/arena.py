@@ -22,7 +22,7 @@ from makers import make_stage, section_uri
 from serving import ready, running
 
 BYSTANDER, ATTACKER = "127.0.0.1", "127.0.0.2"
-WORKERS_MODULE = "ticketing.serving.workers"
+WORKERS_MODULE = "ticketing.serving.web_workers"
 PEOPLE = 12
 CLIENT_SECONDS = 10  # after which clients give up
 

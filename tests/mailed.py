@@ -3,8 +3,8 @@
 import asyncpg
 
 from conftest import SECRET, Client
-from ticketing.kit.letters import unseal
 from ticketing.kit.vault import Vault
+from ticketing.letters.posting import unseal
 
 
 async def mailed_code(db: asyncpg.Connection, person: Client, letter: str) -> str:

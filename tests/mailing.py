@@ -21,11 +21,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from ticketing.kit.database import Database
-from ticketing.kit.operations import Services
 from ticketing.kit.vault import Vault
 from ticketing.mail.postman import Postmen, distribute
 from ticketing.settings import Settings
 from ticketing.tickets.press import Press
+from ticketing.web.operations import Services
 
 FROM = "Tickets & More <tickets@shop.example>"
 USER, MAIL_PASSWORD = "shop", "mail password"

@@ -9,12 +9,12 @@ import pytest
 
 from conftest import SECRET
 from ticketing.kit.database import Database
-from ticketing.kit.operations import Services
 from ticketing.kit.vault import Vault
 from ticketing.payments import owing, reconciling
 from ticketing.payments.providers import sandbox
 from ticketing.payments.providers.choosing import build_providers
 from ticketing.settings import Settings
+from ticketing.web.operations import Services
 
 TIMEOUT_BEFORE, TIMEOUT_AFTER, SLOW = "4000000000002008", "4000000000002107", "4000000000003006"
 BANK_ASKS, BANK_ASKS_IN_VAIN = "4000002500003155", "4000000000003105"

@@ -12,8 +12,8 @@ from makers import register
 from ticketing.accounts import rules
 from ticketing.accounts.actions import set_role
 from ticketing.accounts.errors import AccountNotFound, LastAdministrator
-from ticketing.kit.letters import unseal
 from ticketing.kit.vault import Vault
+from ticketing.letters.posting import unseal
 
 BREAKS_BY_HAND = True  # what was sold is written by SQL where only the number matters
 

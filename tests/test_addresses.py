@@ -11,8 +11,8 @@ import pytest
 from conftest import PASSWORD, Client
 from makers import register
 from ticketing.app import build_app
-from ticketing.kit.addresses import TrustedProxies, parse_networks
 from ticketing.settings import BadSetting, Settings
+from ticketing.web.addresses import TrustedProxies, parse_networks
 
 OURS = "10.0.0.0/8, 2001:db8:ffff::/48, 192.0.2.1"
 

@@ -11,10 +11,10 @@ from conftest import NEW_IDS, Client
 from makers import make_event, make_section, section_uri
 from ticketing.admissions.actions import MOST_TOKENS
 from ticketing.events.sections import MOST_PRICES, MOST_SECTIONS, MOST_TEXT_BYTES
-from ticketing.kit import budget, paging, protocol, streaming
-from ticketing.kit.budget import Budget
-from ticketing.kit.errors import Busy
-from ticketing.kit.operations import Reply
+from ticketing.web import budget, paging, protocol, streaming
+from ticketing.web.budget import Budget
+from ticketing.web.errors import Busy
+from ticketing.web.operations import Reply
 
 TICKET = "\N{ADMISSION TICKETS}"  # four bytes
 
@@ -152,7 +152,7 @@ async def test_bodies_under_way_are_bounded(
 ) -> None:
     event = await make_event(alice, administrator)
     bodies = Budget(total=2_000_000, each=1_000_000)
-    monkeypatch.setattr("ticketing.kit.operations.REQUESTS", bodies)
+    monkeypatch.setattr("ticketing.web.operations.REQUESTS", bodies)
     large = {"banner": "x" * 700_000}
     for _ in range(3):  # one after the other there is room for each
         assert (await alice.put(event["self"], large)).status == 400

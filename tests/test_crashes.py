@@ -19,7 +19,7 @@ from makers import card
 from serving import Server, ready, running
 from test_scarcity import open_sessions
 from ticketing.embedded import reach
-from ticketing.serving.work import WORKERS_MODULE
+from ticketing.serving.handover import WORKERS_MODULE
 
 BUYERS = 24
 UNKNOWN = "whether the last orders were placed is not known"

@@ -14,7 +14,7 @@ from conftest import SECRET, Client
 from mailing import postman
 from makers import list_event, make_event, make_section, place
 from ticketing.app import build_app
-from ticketing.kit.letters import Letter, post
+from ticketing.letters.posting import Letter, post
 from ticketing.mail.transports import Away, Folder, Parcel
 from ticketing.settings import BadSetting, Settings, read_settings
 

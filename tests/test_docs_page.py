@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from ticketing.docs.page import (
+from ticketing.api_docs.page import (
     ASSET_HEADERS,
     CONTENT_SECURITY_POLICY,
     PAGE_HEADERS,

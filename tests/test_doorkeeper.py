@@ -5,8 +5,8 @@ from collections import Counter
 
 import httpx
 
-from ticketing.kit.at_once import AtOnce
 from ticketing.serving.doorkeeper import FIRST_REQUEST_SECONDS, STUCK_SECONDS, Bounds, Connection, choose
+from ticketing.web.at_once import AtOnce
 
 NOW = 1000.0
 OPEN = Bounds(0, 0)

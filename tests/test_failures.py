@@ -9,15 +9,15 @@ from typing import Any
 import asyncpg
 import pytest
 
-from ticketing.accounts import failures
-from ticketing.kit.addresses import network
-from ticketing.kit.callers import Caller, Level
+from ticketing.guesses import counting as failures
 from ticketing.kit.database import Database
-from ticketing.kit.errors import TooManyRequests
-from ticketing.kit.operations import Services
 from ticketing.kit.vault import Vault
 from ticketing.sessions.jobs import forget_failures
 from ticketing.settings import Settings
+from ticketing.web.addresses import network
+from ticketing.web.callers import Caller, Level
+from ticketing.web.errors import TooManyRequests
+from ticketing.web.operations import Services
 
 
 @dataclass

@@ -10,18 +10,18 @@ import httpx
 import pytest
 
 from conftest import SECRET
-from ticketing.health import QUIET_SECONDS, judge
+from ticketing.jobs.recurring import JobsState, TaskState
 from ticketing.kit.database import Database
-from ticketing.kit.jobs import JobsState, TaskState
 from ticketing.migrations import newest
+from ticketing.monitoring.health import QUIET_SECONDS, judge
 from ticketing.settings import Settings
 
 
 @pytest.fixture(autouse=True)
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every question is asked anew."""
-    monkeypatch.setattr("ticketing.health.REMEMBERED_SECONDS", 0)
-    monkeypatch.setattr("ticketing.health.WRITTEN_SECONDS", 0)
+    monkeypatch.setattr("ticketing.monitoring.health.REMEMBERED_SECONDS", 0)
+    monkeypatch.setattr("ticketing.monitoring.health.WRITTEN_SECONDS", 0)
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,7 @@ async def test_without_a_database_it_is_not_ready_and_tells_nothing(
 
 
 async def test_asked_often_it_asks_once(http: httpx.AsyncClient, app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ticketing.health.REMEMBERED_SECONDS", 60)
+    monkeypatch.setattr("ticketing.monitoring.health.REMEMBERED_SECONDS", 60)
     asked, reading = [], _database(app).reading
 
     def count() -> Any:
@@ -213,7 +213,7 @@ async def test_a_proof_that_it_can_be_changed_holds_for_a_while(
     http: httpx.AsyncClient, db: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert (await ask(http))[0] == 200
-    monkeypatch.setattr("ticketing.health.WRITTEN_SECONDS", 3600)
+    monkeypatch.setattr("ticketing.monitoring.health.WRITTEN_SECONDS", 3600)
     place = await db.fetchval("SELECT ctid FROM write_probe")
     async with refusing_changes(db, "disk_full"):
         assert (await ask(http))[0] == 200

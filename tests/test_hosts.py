@@ -11,7 +11,7 @@ from makers import id_of, make_host
 from ticketing.hosts.errors import NotHostAdministrator
 from ticketing.hosts.queries import ensure_administers
 from ticketing.hosts.rules import is_website
-from ticketing.kit.callers import Caller, Level
+from ticketing.web.callers import Caller, Level
 
 NOT_FOUND = "The specified host could not be found."
 STRANGER = "This account is not an administrator for the relevant event host."

@@ -9,10 +9,10 @@ import pytest
 
 import ticketing.app
 from conftest import Answer, Client, unique
-from ticketing.kit.errors import Busy, Conflict, Malformed, TooManyRequests, about
-from ticketing.kit.forms import Field, Form, text
-from ticketing.kit.operations import Call, Operations, Reply, created
 from ticketing.sessions.permissions import ANY, MAY_CALL
+from ticketing.web.errors import Busy, Conflict, Malformed, TooManyRequests, about
+from ticketing.web.forms import Field, Form, text
+from ticketing.web.operations import Call, Operations, Reply, created
 
 STILL = "A request with this idempotency key is still being processed."
 OTHER = "This idempotency key was already used for another request."

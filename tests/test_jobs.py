@@ -14,15 +14,14 @@ import pytest
 
 from conftest import SECRET, Client, clock_moved, scratch_database
 from makers import list_event, make_event, make_host, make_section, section_uri
-from ticketing.jobs import JOBS
+from ticketing.jobs.recurring import Jobs, TaskState, jobs_state
+from ticketing.jobs.running import forget_tasks
 from ticketing.kit.database import Database
-from ticketing.kit.job_worker import forget_tasks
-from ticketing.kit.jobs import Jobs, TaskState, jobs_state
-from ticketing.kit.operations import Services
 from ticketing.orders.jobs import time_out_due, time_out_orders
+from ticketing.serving.job_worker import JOBS, run_worker
 from ticketing.sessions.jobs import forget_failures, forget_idempotency_keys
 from ticketing.settings import Settings
-from ticketing.worker import run_worker
+from ticketing.web.operations import Services
 
 pytestmark = pytest.mark.filterwarnings("default:remaining connection:ResourceWarning")
 
@@ -321,7 +320,7 @@ async def _start(dsn: str, *arguments: str, **environment: str) -> asyncio.subpr
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "ticketing.worker",
+        "ticketing.serving.job_worker",
         *arguments,
         env={**os.environ, "DATABASE_URL": dsn, "TICKETING_SECRET": SECRET, **environment},
         stdin=asyncio.subprocess.PIPE,

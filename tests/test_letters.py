@@ -7,8 +7,8 @@ from cryptography.exceptions import InvalidTag
 from conftest import SECRET, Client
 from mailing import postman
 from makers import register
-from ticketing.kit.letters import BUNDLE, LARGEST_LOOSE, Letter, erase_letters, post, seal, unseal
 from ticketing.kit.vault import Vault
+from ticketing.letters.posting import BUNDLE, LARGEST_LOOSE, Letter, erase_letters, post, seal, unseal
 from ticketing.settings import Settings
 
 VAULT = Vault(SECRET)

@@ -29,7 +29,7 @@ from makers import (
     register,
     section_uri,
 )
-from ticketing.kit.letters import Letter, post
+from ticketing.letters.posting import Letter, post
 from ticketing.mail import audiences
 from ticketing.orders.jobs import time_out_due
 from ticketing.settings import Settings

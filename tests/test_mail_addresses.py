@@ -14,7 +14,7 @@ from conftest import SECRET, Client, MakePerson, unique
 from mailing import FROM, MailServer, clock_moved, mail_server, postman
 from ticketing.accounts.rules import is_email, wire_address
 from ticketing.kit.identity import address_identity
-from ticketing.kit.letters import Letter, post, unsent_letters
+from ticketing.letters.posting import Letter, post, unsent_letters
 from ticketing.mail.headers import new_message
 from ticketing.mail.rendering import one_line
 from ticketing.mail.transports import Parcel

@@ -16,7 +16,7 @@ from structlog.testing import LogCapture
 
 from conftest import SECRET, Client, MakePerson
 from mailing import FROM, MAIL_PASSWORD, USER, MailServer, certificate, clock_moved, mail_server, parse, postman
-from ticketing.kit.letters import Letter, post, unsent_letters
+from ticketing.letters.posting import Letter, post, unsent_letters
 from ticketing.mail import postman as postmen
 from ticketing.mail.outbox import LEASE_SECONDS
 from ticketing.settings import Settings

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ticketing.kit.letters import KINDS
+from ticketing.letters.posting import KINDS
 from ticketing.mail.audiences import AUDIENCES
 from ticketing.mail.composing import COMPOSERS
 from ticketing.mail.content import Content, Person

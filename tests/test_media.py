@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
-from ticketing.kit.media import BOXES, MAX_BYTES, Picture, PictureError, decode_upload, placeholder
+from ticketing.pictures.decoding import BOXES, MAX_BYTES, Picture, PictureError, decode_upload, placeholder
 
 
 def data_url(body: bytes, kind: str = "png") -> str:

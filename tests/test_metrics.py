@@ -19,8 +19,8 @@ from makers import DECLINED, card, list_event, make_event, make_section, pay, pl
 from serving import Server, ready, running
 from ticketing.kit.metrics import FOLDER
 from ticketing.serving import CannotServe
+from ticketing.serving.handover import WORKERS_MODULE
 from ticketing.serving.supervisor import _ensure_metrics_port
-from ticketing.serving.work import WORKERS_MODULE
 from ticketing.settings import Settings
 
 
@@ -103,7 +103,7 @@ async def test_what_was_counted_outlives_a_worker(stage: tuple[Server, int, str]
         assert (await Client(http, "").get("/countries")).status == 401
     below = psutil.Process(server.process.pid).children(recursive=True)
     answering = next(one for one in below if WORKERS_MODULE in one.cmdline() and not one.children())
-    jobs = next(one for one in below if "ticketing.worker" in one.cmdline())
+    jobs = next(one for one in below if "ticketing.serving.job_worker" in one.cmdline())
     levels = Path(jobs.environ()[FOLDER]) / f"gauge_livesum_{answering.pid}.db"
     assert levels.exists()
     os.kill(answering.pid, signal.SIGKILL)

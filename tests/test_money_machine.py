@@ -23,9 +23,7 @@ from conftest import MOVED, NEW_IDS, SECRET, Answer, Client, add_person, scratch
 from makers import AUTHORISED, DECLINED, card
 from money import count_open, faults, impatient, settle_all, unbalanced
 from ticketing.app import build_app
-from ticketing.kit.callers import Caller, Level
 from ticketing.kit.database import Database
-from ticketing.kit.operations import Services
 from ticketing.kit.vault import Vault
 from ticketing.payments import owing, reconciling
 from ticketing.payments.errors import NotPayable, PaymentOpen
@@ -34,6 +32,8 @@ from ticketing.payments.providers.cards import PARTS
 from ticketing.payments.providers.choosing import Providers, build_providers
 from ticketing.payments.settling import begin
 from ticketing.settings import Settings
+from ticketing.web.callers import Caller, Level
+from ticketing.web.operations import Services
 
 T = TypeVar("T")
 

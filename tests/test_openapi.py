@@ -12,7 +12,7 @@ import schemathesis
 
 from reference_operations import OPERATIONS
 from ticketing.app import description
-from ticketing.kit.errors import GENERAL_NOT_FOUND, RESTRICTED, UNAUTHENTICATED
+from ticketing.web.errors import GENERAL_NOT_FOUND, RESTRICTED, UNAUTHENTICATED
 
 ONE_KEY = {
     ("message", UNAUTHENTICATED),

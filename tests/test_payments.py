@@ -12,12 +12,12 @@ from structlog.testing import LogCapture
 from conftest import Client, clock_moved
 from makers import AUTHORISED, DECLINED, PAYER, card, make_stage, pay, place, section_uri
 from money import TIMEOUT_AFTER, charges, count_open, faults, impatient, settle_all, unbalanced, worker_services
-from ticketing.kit.operations import Services
 from ticketing.payments import asking, routes, settling
 from ticketing.payments.attempts import conclude
 from ticketing.payments.providers import Card
 from ticketing.payments.providers.sandbox import Sandbox
 from ticketing.settings import Settings
+from ticketing.web.operations import Services
 
 MISSING = "The following arguments are required, but have not been supplied"
 NOT_THE_CUSTOMER = "This account is not permitted to manage orders on behalf of the ordering customer."

@@ -13,8 +13,8 @@ import pytest
 from conftest import Answer, Client
 from permissions import COLUMNS, Line, read_table
 from things import World
-from ticketing.kit.errors import RESTRICTED, UNAUTHENTICATED
 from ticketing.sessions.permissions import MAY_CALL
+from ticketing.web.errors import RESTRICTED, UNAUTHENTICATED
 
 LINES = read_table()
 TWICE = {line.operation for line in LINES if Counter(one.operation for one in LINES)[line.operation] > 1}

@@ -19,11 +19,10 @@ from bench.fill import fill
 
 from conftest import SECRET, Client, add_person, scratch_database
 from makers import card, gate, id_of, pay, place, section_uri
-from ticketing.jobs import JOBS
 from ticketing.kit import database as kit_database
 from ticketing.orders import placing
+from ticketing.serving.job_worker import JOBS, run_worker
 from ticketing.settings import Settings
-from ticketing.worker import run_worker
 
 # Those that grow with every ticket sold; rows of the others are counted in hundreds.
 LARGE = {

@@ -15,13 +15,13 @@ import pytest
 import ticketing.app
 from conftest import Client, MakePerson, add_person
 from ticketing.kit import logs
-from ticketing.kit.callers import Level
 from ticketing.kit.database import Database
-from ticketing.kit.forms import Field, Form, text
-from ticketing.kit.operations import Call, Operations, Reply, private_file
-from ticketing.kit.protocol import version_numbers
 from ticketing.sessions.permissions import ANY, MAY_CALL
 from ticketing.settings import Settings
+from ticketing.web.callers import Level
+from ticketing.web.forms import Field, Form, text
+from ticketing.web.operations import Call, Operations, Reply, private_file
+from ticketing.web.protocol import version_numbers
 
 GENERAL = {"error": "There is presently no resource with the given URI."}
 UPGRADE = {"error": "Please upgrade your client to complete this request"}

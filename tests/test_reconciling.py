@@ -24,14 +24,14 @@ from money import (
     unbalanced,
     worker_services,
 )
-from ticketing.kit.callers import Caller, Level
 from ticketing.kit.database import Database
-from ticketing.kit.operations import Services
 from ticketing.payments import reconciling
 from ticketing.payments.providers import Card, Done, Outcome, Payer
 from ticketing.payments.providers.choosing import Providers
 from ticketing.payments.settling import begin
 from ticketing.settings import Settings
+from ticketing.web.callers import Caller, Level
+from ticketing.web.operations import Services
 
 SOMEBODY = Payer("Marvin Hunte", "marvin@example.com", "+1 268 460 1234", ("1 High Street", ""), "", "", "")
 OPEN = "A payment for this order is still being processed."

@@ -22,11 +22,11 @@ from money import (
     worker_services,
 )
 from ticketing.kit.database import Database
-from ticketing.kit.operations import Services
 from ticketing.payments import owing
 from ticketing.payments.providers import Refused
 from ticketing.payments.refunding import record_refund
 from ticketing.settings import Settings
+from ticketing.web.operations import Services
 
 
 @pytest.fixture(scope="module")

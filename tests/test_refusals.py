@@ -12,7 +12,7 @@ from conftest import Client
 from ticketing.admissions.errors import TooManyTokens
 from ticketing.app import OPERATIONS
 from ticketing.events.errors import TooManyPrices, TooManySections
-from ticketing.kit.errors import (
+from ticketing.web.errors import (
     LONGEST_QUOTE,
     Conflict,
     Explained,
@@ -24,8 +24,8 @@ from ticketing.kit.errors import (
     TooLarge,
     about,
 )
-from ticketing.kit.forms import BadValue, Field
-from ticketing.kit.paging import Filter, UnknownFilters, UnknownSort
+from ticketing.web.forms import BadValue, Field
+from ticketing.web.paging import Filter, UnknownFilters, UnknownSort
 
 for _module in pkgutil.walk_packages(ticketing.__path__, "ticketing."):
     if not _module.name.endswith("__main__"):

@@ -13,10 +13,10 @@ import pytest
 
 from conftest import NEW_IDS, Answer, Client
 from makers import id_of, list_event, make_event, make_section, make_stage, pay, place
-from ticketing.kit import streaming
 from ticketing.reports import files
 from ticketing.reports.formats import Format, liked_best
 from ticketing.reports.rules import defused
+from ticketing.web import streaming
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MANY = 5000

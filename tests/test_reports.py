@@ -27,12 +27,12 @@ from makers import (
     section_uri,
 )
 from ticketing.kit.database import Database
-from ticketing.kit.operations import Services
 from ticketing.kit.vault import Vault
 from ticketing.payments import owing, reconciling
 from ticketing.payments.providers.choosing import Providers
 from ticketing.payments.providers.sandbox import Sandbox
 from ticketing.settings import Settings
+from ticketing.web.operations import Services
 
 NOT_HOST_ADMINISTRATOR = "This account is not an administrator for the relevant event host."
 NEW_YORK = {"longitude": -74.0, "latitude": 40.71}

@@ -7,12 +7,12 @@ import pytest
 
 from conftest import Client, MakePerson
 from ticketing.admissions.jobs import forget_refused_scans
-from ticketing.kit import retention
+from ticketing.jobs import retention
 from ticketing.kit.database import Database
-from ticketing.kit.operations import Services
 from ticketing.mail.jobs import forget_mail
 from ticketing.sessions.jobs import forget_history, forget_sessions
 from ticketing.settings import Settings
+from ticketing.web.operations import Services
 
 DAYS = {"keep_sessions_days": 30, "keep_letters_days": 20, "keep_refused_scans_days": 10, "keep_history_days": 40}
 

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from conftest import NEW_IDS, unique
-from ticketing.kit.media import PictureError
-from ticketing.media import Pictures, remove_upload, store_upload
+from ticketing.pictures.decoding import PictureError
+from ticketing.pictures.serving import Pictures, remove_upload, store_upload
 
 
 def data_url(colour: tuple[int, int, int] = (200, 30, 40)) -> str:

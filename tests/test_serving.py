@@ -70,7 +70,7 @@ def postgres_of(server: Server) -> psutil.Process:
 
 def keeper_of(server: Server) -> psutil.Process:
     children = psutil.Process(server.process.pid).children()
-    [keeper] = [child for child in children if "ticketing.serving.workers" in child.cmdline()]
+    [keeper] = [child for child in children if "ticketing.serving.web_workers" in child.cmdline()]
     return keeper
 
 

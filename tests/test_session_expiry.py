@@ -13,9 +13,9 @@ from conftest import PASSWORD, Client, clock_moved
 from makers import register
 from test_accounts import RESTRICTED
 from ticketing.app import build_app
-from ticketing.kit.callers import announce
 from ticketing.sessions.rules import idle_seconds, recheck_seconds
 from ticketing.settings import BadSetting, Settings
+from ticketing.web.callers import announce
 
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 UNAUTHENTICATED = {"message": "Your request could not be authenticated."}

@@ -16,9 +16,9 @@ from makers import register
 from ticketing.accounts.actions import set_password
 from ticketing.accounts.passwords import Passwords, hash_password, is_outdated, is_right
 from ticketing.app import build_app
-from ticketing.kit.errors import Busy
 from ticketing.kit.vault import hash_key
 from ticketing.settings import Settings
+from ticketing.web.errors import Busy
 
 RESTRICTED = {"message": "You are restricted from accessing this resource."}
 UNAUTHENTICATED = {"message": "Your request could not be authenticated."}

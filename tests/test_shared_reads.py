@@ -11,11 +11,11 @@ import pytest
 from conftest import Client
 from makers import list_event, make_event, make_section, section_uri
 from ticketing.kit import database as kit_database
-from ticketing.kit import shared_reads
 from ticketing.kit.database import Connection, Database
-from ticketing.kit.errors import Busy, NotFound
-from ticketing.kit.shared_reads import SharedReads
 from ticketing.settings import Settings
+from ticketing.web import shared_reads
+from ticketing.web.errors import Busy, NotFound
+from ticketing.web.shared_reads import SharedReads
 
 
 @pytest.fixture

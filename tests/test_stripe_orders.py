@@ -16,10 +16,10 @@ from conftest import Client, clock_moved
 from makers import PAYER, card, make_stage, place, section_uri
 from money import count_open, faults, settle_all, worker_services
 from stripe_double import KEY, WEBHOOK_SECRET, Double, Fault, open_double
-from ticketing.kit.operations import Services
 from ticketing.payments import reconciling
 from ticketing.payments.providers.choosing import Providers
 from ticketing.settings import Settings
+from ticketing.web.operations import Services
 
 RETURN_URL = "https://shop.test/paid"
 UNITS = 2099  # one ticket at 20, its fee included

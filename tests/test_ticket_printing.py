@@ -19,8 +19,6 @@ from conftest import SECRET, Answer, Client, MakePerson, unique
 from makers import gate, hold_tickets, id_of, list_event, make_event, make_host, make_section, make_venue, section_uri
 from ticketing.kit.database import Database
 from ticketing.kit.overload import Overloaded
-from ticketing.kit.errors import Busy
-from ticketing.kit.operations import Services
 from ticketing.kit.vault import Vault
 from ticketing.settings import Settings
 from ticketing.tickets.keys import find_public_keys
@@ -28,6 +26,8 @@ from ticketing.tickets.payloads import is_signed, parse
 from ticketing.tickets.press import Press, PrintingFailed, TookTooLong
 from ticketing.tickets.printing import order_ics, order_pdf
 from ticketing.tickets.sheets import PrintPdf, PrintPng, Sheet
+from ticketing.web.errors import Busy
+from ticketing.web.operations import Services
 
 BREAKS_BY_HAND = True  # what was sold is written by SQL where only the number matters
 

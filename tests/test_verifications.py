@@ -12,8 +12,8 @@ from test_accounts import NOT_LOCATED, invalid, missing
 from ticketing.accounts.jobs import forget_codes
 from ticketing.accounts.rules import Tried, Verdict, judge
 from ticketing.kit.database import Database
-from ticketing.kit.operations import Services
 from ticketing.settings import Settings
+from ticketing.web.operations import Services
 
 WRONG = "The provided account verification code is incorrect."
 CLOSED = "The verification has already been completed or has expired."

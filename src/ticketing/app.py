@@ -12,7 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from . import health, pages
+from . import beside_api as pages
 from .accounts import activation_routes as activation
 from .accounts import code_routes as codes
 from .accounts import routes as accounts
@@ -24,24 +24,17 @@ from .countries import routes as countries
 from .events import routes as events
 from .events import section_routes as sections
 from .hosts import routes as hosts
-from .kit.addresses import TrustedProxies, parse_networks
-from .kit.at_once import AtOnce
 from .kit.database import Database
-from .kit.errors import WrongMethod
 from .kit.logs import configure_logs
-from .kit.openapi import describe
-from .kit.operations import Operation, Services
-from .kit.protocol import CRASH, Edge, Endpoint, Paths, unknown_endpoint
-from .kit.shared_reads import SharedReads
-from .kit.shielding import Shield
 from .kit.vault import Vault
 from .mail import viewer
-from .media import Pictures
+from .monitoring import health
 from .orders import routes as orders
 from .orders.intake import build_intake
 from .payments import routes as payments
 from .payments import webhooks
 from .payments.providers.choosing import build_providers
+from .pictures.serving import Pictures
 from .regions import routes as regions
 from .reports import routes as reports
 from .reports.files import Exports
@@ -57,6 +50,14 @@ from .tickets import routes as tickets
 from .tickets.press import Press
 from .transfers import routes as transfers
 from .venues import routes as venues
+from .web.addresses import TrustedProxies, parse_networks
+from .web.at_once import AtOnce
+from .web.errors import WrongMethod
+from .web.openapi import describe
+from .web.operations import Operation, Services
+from .web.protocol import CRASH, Edge, Endpoint, Paths, unknown_endpoint
+from .web.shared_reads import SharedReads
+from .web.shielding import Shield
 
 OPERATIONS: Sequence[Operation] = [
     *events.operations.all,

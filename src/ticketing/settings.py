@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from .kit.addresses import parse_networks
 from .kit.money import parse_bands
+from .web.addresses import parse_networks
 
 PREFIX = "TICKETING_"
 LARGEST = 2_000_000_000

@@ -11,11 +11,11 @@ import httpx
 from conftest import SECRET, Client, MakePerson
 from mailing import FROM, MailServer, mail_server
 from makers import id_of, list_event, make_event, make_section, place, register
-from ticketing.kit.jobs import Jobs
-from ticketing.kit.letters import Lane
+from ticketing.jobs.recurring import Jobs
+from ticketing.letters.posting import Lane
 from ticketing.mail.jobs import jobs
+from ticketing.serving.job_worker import run_worker
 from ticketing.settings import Settings
-from ticketing.worker import run_worker
 
 CUSTOMERS, ORDERS, TICKETS = 5, 40, 20  # 200 attachments, which take minutes to print
 CROWD = 2000

@@ -14,7 +14,7 @@ from PIL import Image
 
 from arena import Arena, Bystander, under_way
 from makers import make_event
-from ticketing.kit.picture_reader import MEMORY_BYTES
+from ticketing.pictures.reader import MEMORY_BYTES
 
 UPLOADS = [6, pytest.param(60, marks=pytest.mark.heavy)]
 
@@ -67,7 +67,7 @@ def bomb() -> bytes:
 def readers() -> Iterator[psutil.Process]:
     for process in psutil.Process().children(recursive=True):
         try:
-            if "ticketing.kit.picture_reader" in process.cmdline():
+            if "ticketing.pictures.reader" in process.cmdline():
                 yield process
         except psutil.NoSuchProcess:
             pass

@@ -10,8 +10,8 @@ from conftest import Client, MakePerson, clock_moved
 from makers import card, make_stage, place, section_uri
 from money import BANK_ASKS_IN_VAIN, charges, impatient, repaid, settle_all, worker_services
 from test_reconciling import CENTS, OPEN, charge_and_die, payments, status
-from ticketing.kit.operations import Services
 from ticketing.settings import Settings
+from ticketing.web.operations import Services
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ from makers import register
 from ticketing.accounts import former_addresses
 from ticketing.accounts.jobs import forget_former_addresses
 from ticketing.kit.database import Database
-from ticketing.kit.letters import unseal
-from ticketing.kit.operations import Services
 from ticketing.kit.vault import Vault
+from ticketing.letters.posting import unseal
 from ticketing.settings import Settings
+from ticketing.web.operations import Services
 
 NEW = "battery staple"
 DAY = 24 * 3600

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ticketing.kit.callers import announce
 from ticketing.kit.database import Connection, Row
-from ticketing.kit.errors import Taken
-from ticketing.kit.forms import Body
 from ticketing.kit.identity import address_identity, person_identity
-from ticketing.kit.letters import Letter, post, seal
 from ticketing.kit.vault import Vault
+from ticketing.letters.posting import Letter, post, seal
+from ticketing.web.callers import announce
+from ticketing.web.errors import Taken
+from ticketing.web.forms import Body
 
 from . import former_addresses, rules
 from .codes import Purpose, close_requests

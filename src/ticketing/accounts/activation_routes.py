@@ -1,8 +1,8 @@
 """Closing and opening accounts over HTTP."""
 
-from ticketing.kit import history
-from ticketing.kit.letters import Letter, post
-from ticketing.kit.operations import Call, Operations, Reply, done
+from ticketing.history import recording as history
+from ticketing.letters.posting import Letter, post
+from ticketing.web.operations import Call, Operations, Reply, done
 
 from . import actions, forms, queries
 from .errors import AccountNotFound, LastAdministrator, NotYourAccount, RunsHostAlone

@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ticketing.kit import history
+from ticketing.guesses import counting as failures
+from ticketing.guesses.counting import Bound
+from ticketing.history import recording as history
 from ticketing.kit.database import Connection
-from ticketing.kit.errors import Invalid
-from ticketing.kit.forms import Form
-from ticketing.kit.operations import Call, Operations, Reply, created
 from ticketing.kit.vault import Vault
 from ticketing.settings import Settings
+from ticketing.web.errors import Invalid
+from ticketing.web.forms import Form
+from ticketing.web.operations import Call, Operations, Reply, created
 
-from . import actions, codes, failures, forms
+from . import actions, codes, forms
 from .codes import Attempt, Purpose
 from .errors import (
     AccountNotFound,
@@ -22,7 +24,6 @@ from .errors import (
     WrongResetCode,
     WrongVerificationCode,
 )
-from .failures import Bound
 from .passwords import Passwords
 from .rules import Verdict
 from .schemas import Reset, Verification

@@ -12,11 +12,11 @@ from enum import StrEnum
 
 from ticketing.kit import ids
 from ticketing.kit.database import Connection, Row
-from ticketing.kit.errors import NotFound, TooManyRequests
 from ticketing.kit.identity import address_identity
-from ticketing.kit.letters import Letter, post, seal
 from ticketing.kit.vault import Vault
+from ticketing.letters.posting import Letter, post, seal
 from ticketing.settings import Settings
+from ticketing.web.errors import NotFound, TooManyRequests
 
 from . import former_addresses
 from .errors import AccountNotFound, ResetClosed, VerificationClosed, WrongResetCode, WrongVerificationCode

@@ -5,9 +5,9 @@ answers to programs that acted for him, encrypted - is gone within a day.
 """
 
 from ticketing.kit.database import Connection, Row
-from ticketing.kit.idempotency import forget_answers
 from ticketing.kit.identity import address_identity, person_identity
-from ticketing.kit.letters import erase_letters
+from ticketing.letters.posting import erase_letters
+from ticketing.web.idempotency import forget_answers
 
 ANONYMOUS = "deleted"
 _PROFILE = (

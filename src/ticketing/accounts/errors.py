@@ -1,6 +1,6 @@
 """What can go wrong with accounts."""
 
-from ticketing.kit.errors import Conflict, Forbidden, Invalid, NotFound, about
+from ticketing.web.errors import Conflict, Forbidden, Invalid, NotFound, about
 
 
 class AccountNotFound(NotFound):

@@ -4,7 +4,7 @@ from typing import Any
 
 from ticketing.countries.names import A_COUNTRY, is_country
 from ticketing.kit.database import Connection
-from ticketing.kit.forms import (
+from ticketing.web.forms import (
     BadValue,
     Body,
     Field,

@@ -1,9 +1,9 @@
 """What recurs around accounts."""
 
+from ticketing.jobs.recurring import Jobs
+from ticketing.jobs.retention import forget, forget_after
 from ticketing.kit.database import Database
-from ticketing.kit.jobs import Jobs
-from ticketing.kit.operations import Services
-from ticketing.kit.retention import forget, forget_after
+from ticketing.web.operations import Services
 
 from . import codes, former_addresses
 

@@ -7,7 +7,7 @@ claims, cancels, admits or voids waits for one who waits for him.
 from collections.abc import Sequence
 
 from ticketing.kit.database import Connection
-from ticketing.kit.letters import Letter, post
+from ticketing.letters.posting import Letter, post
 
 _LOCK_TICKETS_OF = """
 SELECT transfer_id FROM tickets

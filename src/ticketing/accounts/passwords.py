@@ -14,7 +14,7 @@ from typing import TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from ticketing.kit.errors import Busy
+from ticketing.web.errors import Busy
 
 T = TypeVar("T")
 

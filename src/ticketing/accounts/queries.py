@@ -3,10 +3,10 @@
 import re
 from typing import Any
 
-from ticketing.kit.callers import Caller
 from ticketing.kit.database import Connection, Row
 from ticketing.kit.identity import person_identity
-from ticketing.kit.paging import Filter, Listing, exact
+from ticketing.web.callers import Caller
+from ticketing.web.paging import Filter, Listing, exact
 
 from .errors import AccountNotFound, NotYourAccount
 from .schemas import Account, Preferences

@@ -1,14 +1,15 @@
 """Accounts over HTTP."""
 
-from ticketing.kit import history
-from ticketing.kit.callers import Level
-from ticketing.kit.errors import Busy, InvalidValues, Taken
-from ticketing.kit.letters import Letter, post
-from ticketing.kit.operations import Call, Operations, Reply, created, done
-from ticketing.kit.paging import Page
+from ticketing.guesses import counting as failures
+from ticketing.history import recording as history
 from ticketing.kit.vault import Vault
+from ticketing.letters.posting import Letter, post
+from ticketing.web.callers import Level
+from ticketing.web.errors import Busy, InvalidValues, Taken
+from ticketing.web.operations import Call, Operations, Reply, created, done
+from ticketing.web.paging import Page
 
-from . import actions, failures, forms, queries
+from . import actions, forms, queries
 from .errors import AccountHoldsTickets, AccountNotFound, LastAdministrator, NotYourAccount, RunsHostAlone
 from .passwords import Passwords
 from .schemas import Account, Lookup, Preferences

@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
-from ticketing.kit.callers import Caller, announce
+from ticketing.history.recording import record
 from ticketing.kit.database import Connection, Row
-from ticketing.kit.errors import InvalidValues, NotFound, about
-from ticketing.kit.history import record
 from ticketing.kit.metrics import Count
 from ticketing.kit.vault import Vault
 from ticketing.sessions.gate_keys import issue_token as write_token
+from ticketing.web.callers import Caller, announce
+from ticketing.web.errors import InvalidValues, NotFound, about
 
 from .errors import GlobalToken, TooManyTokens
 from .queries import Gate

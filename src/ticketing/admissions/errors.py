@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from ticketing.kit.errors import Conflict, Invalid, NotFound, about
+from ticketing.web.errors import Conflict, Invalid, NotFound, about
 
 
 class CodeNotFound(NotFound):

@@ -7,10 +7,7 @@ from ticketing.accounts.queries import build_short_account, short_columns
 from ticketing.events.schemas import parse_section
 from ticketing.hosts.queries import ensure_administers
 from ticketing.kit import clock, ids
-from ticketing.kit.callers import Caller, Level
 from ticketing.kit.database import Connection, Row
-from ticketing.kit.errors import NotFound, Restricted
-from ticketing.kit.paging import Filter, Listing, boolean, exact
 from ticketing.kit.vault import Vault
 from ticketing.sessions.gate_keys import clean_code, code_digest, gate_key, read_code, readings
 from ticketing.tickets.queries import (
@@ -22,6 +19,9 @@ from ticketing.tickets.queries import (
     build_ticket,
 )
 from ticketing.tickets.schemas import Ticket
+from ticketing.web.callers import Caller, Level
+from ticketing.web.errors import NotFound, Restricted
+from ticketing.web.paging import Filter, Listing, boolean, exact
 
 from .errors import CodeNotFound
 from .schemas import Admission, Token, TokenKey

@@ -7,9 +7,9 @@ from typing import NamedTuple
 from ticketing.accounts.queries import build_short_account, short_columns
 from ticketing.kit import clock, ids
 from ticketing.kit.database import Connection, Row
-from ticketing.kit.errors import NotFound
-from ticketing.kit.paging import Filter, Listing, exact, one_of
 from ticketing.tickets.queries import SECTION_COLUMNS, build_short_section
+from ticketing.web.errors import NotFound
+from ticketing.web.paging import Filter, Listing, exact, one_of
 
 from .queries import Gate, clean_serial, patron_filter, section_filter
 from .rules import REASONS, room_for

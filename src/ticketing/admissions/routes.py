@@ -1,9 +1,9 @@
 """The gate over HTTP: valid tickets and admissions."""
 
 from ticketing.hosts.errors import NotHostAdministrator
-from ticketing.kit.operations import Call, Operations, Reply, created
-from ticketing.kit.paging import Page
 from ticketing.settings import Settings
+from ticketing.web.operations import Call, Operations, Reply, created
+from ticketing.web.paging import Page
 
 from . import actions, queries, refusals
 from .errors import EventCancelled, NobodyAdmitted

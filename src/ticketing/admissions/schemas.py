@@ -7,8 +7,8 @@ import msgspec
 
 from ticketing.accounts.schemas import ShortAccount
 from ticketing.events.schemas import parse_section
-from ticketing.kit.forms import BadValue, Field, Form, Kind, text, texts
 from ticketing.tickets.schemas import ShortSection, Ticket
+from ticketing.web.forms import BadValue, Field, Form, Kind, text, texts
 
 MOST_SECTIONS = 1000  # of one token
 MOST_SERIALS = 500  # of one request

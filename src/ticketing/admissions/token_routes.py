@@ -1,11 +1,11 @@
 """Gate tokens over HTTP."""
 
-from ticketing.accounts import failures
+from ticketing.guesses import counting as failures
 from ticketing.hosts.errors import NotHostAdministrator
 from ticketing.kit import ids
-from ticketing.kit.operations import Call, Operations, Reply, created, done
-from ticketing.kit.paging import Page
 from ticketing.kit.vault import Vault
+from ticketing.web.operations import Call, Operations, Reply, created, done
+from ticketing.web.paging import Page
 
 from . import actions, queries
 from .errors import CodeNotFound, GlobalToken, TooManyTokens

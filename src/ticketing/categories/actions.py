@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from ticketing.kit.database import Connection
-from ticketing.kit.errors import Conflict, NotFound, Taken, about
 from ticketing.kit.identity import identity
 from ticketing.kit.searching import fold
+from ticketing.web.errors import Conflict, NotFound, Taken, about
 
 
 class CategoryInUse(Conflict):

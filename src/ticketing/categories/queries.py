@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from ticketing.kit import ids
 from ticketing.kit.database import Connection, Row
-from ticketing.kit.errors import NotFound
-from ticketing.kit.paging import Listing
+from ticketing.web.errors import NotFound
+from ticketing.web.paging import Listing
 
 from .schemas import Category
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from ticketing.kit.forms import BadValue, Field, Form, Kind, identifying, texts
 from ticketing.kit.identity import identity
+from ticketing.web.forms import BadValue, Field, Form, Kind, identifying, texts
 
 
 class Category(msgspec.Struct, rename="camel"):

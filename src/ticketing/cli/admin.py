@@ -48,7 +48,7 @@ def _password(file: Path | None) -> str:
 async def _create(body: dict[str, str], data_dir: Path | None) -> None:
     from ticketing.accounts import actions, forms
     from ticketing.accounts.passwords import hash_password
-    from ticketing.kit import history
+    from ticketing.history import recording as history
 
     async with desk(data_dir) as one:
         await actions.ensure_free(one.db, body)
@@ -80,7 +80,7 @@ async def _set_password(number: str, new: str, data_dir: Path | None) -> None:
     from ticketing.accounts import actions, queries, rules
     from ticketing.accounts.errors import AccountNotFound
     from ticketing.accounts.passwords import hash_password
-    from ticketing.kit import history
+    from ticketing.history import recording as history
 
     if not rules.is_password(new):
         fail("A password has 8 to 256 characters.")
@@ -105,7 +105,7 @@ def role(
 
 async def _change_role(number: str, new_role: Role, data_dir: Path | None) -> None:
     from ticketing.accounts import actions
-    from ticketing.kit import history
+    from ticketing.history import recording as history
 
     async with desk(data_dir, existing=True) as one:
         await actions.set_role(one.db, number, new_role)

@@ -159,7 +159,7 @@ def worker(data_dir: DataDir = None) -> None:
 
 async def _work(data_dir: Path | None) -> None:
     from ticketing.kit.logs import configure_logs
-    from ticketing.worker import work_until_told
+    from ticketing.serving.job_worker import work_until_told
 
     settings = read_settings()
     configure_logs(settings.log_format)

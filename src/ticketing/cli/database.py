@@ -10,10 +10,10 @@ from typing import Any
 from ticketing.embedded import default_data_dir, reach
 from ticketing.embedded.errors import file_errors_explained
 from ticketing.kit.database import Connection, Database
-from ticketing.kit.errors import Refusal
 from ticketing.serving import CannotServe
 from ticketing.serving.databases import ensure_shape, prepare_database
 from ticketing.settings import read_settings
+from ticketing.web.errors import Refusal
 
 from .terminal import fail, faults_explained, progress
 

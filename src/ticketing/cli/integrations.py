@@ -37,7 +37,7 @@ def create(
 
 
 async def _create(name: str, access: Access, key: str | None, data_dir: Path | None) -> None:
-    from ticketing.kit import history
+    from ticketing.history import recording as history
     from ticketing.sessions import integrations
     from ticketing.sessions.schemas import INTEGRATION
 
@@ -83,7 +83,8 @@ def revoke(
 
 
 async def _revoke(integration: str, data_dir: Path | None) -> None:
-    from ticketing.kit import history, ids
+    from ticketing.history import recording as history
+    from ticketing.kit import ids
     from ticketing.sessions import integrations
 
     async with desk(data_dir, existing=True) as one:

@@ -41,7 +41,7 @@ def rotate(
 
 
 async def _rotate(leaked: bool, data_dir: Path | None) -> None:
-    from ticketing.kit import history
+    from ticketing.history import recording as history
     from ticketing.tickets import keys
 
     async with desk(data_dir, existing=True) as one:

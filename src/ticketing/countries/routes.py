@@ -1,6 +1,6 @@
 """Countries over HTTP."""
 
-from ticketing.kit.operations import Call, Operations, Reply
+from ticketing.web.operations import Call, Operations, Reply
 
 from .names import NAMES
 from .schemas import Countries

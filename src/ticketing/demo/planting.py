@@ -20,10 +20,9 @@ from ticketing.events.rules import fee_cents, parse_bands
 from ticketing.events.schemas import EVENT, PRICE, SECTION
 from ticketing.hosts import actions as hosts
 from ticketing.hosts.schemas import HOST
-from ticketing.kit.callers import Caller, Level
 from ticketing.kit.database import Connection, Database
-from ticketing.kit.letters import Letter, post
 from ticketing.kit.vault import Vault
+from ticketing.letters.posting import Letter, post
 from ticketing.orders.intake import new_number
 from ticketing.orders.locking import lock_order
 from ticketing.orders.placing import Placement, Terms, place_orders
@@ -44,6 +43,7 @@ from ticketing.transfers.actions import Sending, claim_transfer, initiate_transf
 from ticketing.transfers.queries import find_transfer
 from ticketing.venues import actions as venues
 from ticketing.venues.schemas import VENUE
+from ticketing.web.callers import Caller, Level
 
 from . import content
 from .content import DemoEvent, Ending

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from ticketing.events.holds import LOCK_SECTIONS
-from ticketing.kit import history
+from ticketing.history import recording as history
 from ticketing.kit.database import Connection
 
 from .checks import PRICES_COUNTED, SECTIONS_COUNTED

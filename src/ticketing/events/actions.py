@@ -6,12 +6,12 @@ import msgspec
 
 from ticketing.kit.collation import sort_key
 from ticketing.kit.database import Connection
-from ticketing.kit.errors import Taken
 from ticketing.kit.identity import identity
-from ticketing.kit.letters import Letter, post
 from ticketing.kit.searching import fold, pieces
 from ticketing.kit.vault import Vault
+from ticketing.letters.posting import Letter, post
 from ticketing.sessions.gate_keys import issue_token
+from ticketing.web.errors import Taken
 
 from .errors import NotApproved
 from .queries import RunEvent

@@ -11,7 +11,7 @@ from typing import Any
 
 from ticketing.kit.database import Connection, Row
 from ticketing.kit.identity import identity
-from ticketing.kit.media import Kind, Picture
+from ticketing.pictures.decoding import Kind, Picture
 from ticketing.venues.queries import find_venue
 
 from .actions import ensure_title_free, update_event

@@ -1,6 +1,6 @@
 """What can go wrong with events and their sections."""
 
-from ticketing.kit.errors import Conflict, Forbidden, about
+from ticketing.web.errors import Conflict, Forbidden, about
 
 
 class Unlisted(Forbidden):

@@ -11,10 +11,10 @@ from typing import Any
 
 from ticketing.kit.database import Connection, Row
 from ticketing.kit.database_errors import BAD_PATTERN, TIMED_OUT
-from ticketing.kit.errors import InvalidValues
 from ticketing.kit.identity import identity
-from ticketing.kit.paging import Listing, Page
 from ticketing.kit.searching import LONGEST_WORD, MOST_WORDS, fold, pieces_of_word
+from ticketing.web.errors import InvalidValues
+from ticketing.web.paging import Listing, Page
 
 from .schemas import Event
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from ticketing.kit.database import Connection
-from ticketing.kit.letters import Letter, post
+from ticketing.letters.posting import Letter, post
 
 LOCK_SECTIONS = "SELECT FROM sections WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE"
 

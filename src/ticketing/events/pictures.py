@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ticketing.kit.database import Connection
-from ticketing.kit.media import Kind, Picture, PictureError
-from ticketing.kit.operations import Call
-from ticketing.media import read_upload, remove_upload, store_upload
+from ticketing.pictures.decoding import Kind, Picture, PictureError
+from ticketing.pictures.serving import read_upload, remove_upload, store_upload
+from ticketing.web.operations import Call
 
 from .schemas import PICTURES
 

@@ -17,12 +17,12 @@ from ticketing.hosts.queries import build_host
 from ticketing.kit import clock
 from ticketing.kit.database import Row
 from ticketing.kit.money import to_amount
-from ticketing.kit.operations import Call
-from ticketing.media import media_url
+from ticketing.pictures.serving import media_url
 from ticketing.settings import Settings
 from ticketing.venues.maps import Maps, maps_of
 from ticketing.venues.queries import EVENT_COLUMNS as VENUE_COLUMNS
 from ticketing.venues.queries import build_event_venue
+from ticketing.web.operations import Call
 
 from .rules import Bands, Offer, current_price, fee_cents, parse_bands
 from .schemas import Event, Section, SectionPrice

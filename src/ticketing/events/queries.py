@@ -6,13 +6,13 @@ import msgspec
 
 from ticketing.hosts.queries import ensure_administers
 from ticketing.kit import clock, ids
-from ticketing.kit.callers import Caller
 from ticketing.kit.database import Connection, Row
-from ticketing.kit.errors import NotFound
 from ticketing.kit.money import to_amount
-from ticketing.kit.operations import Call
-from ticketing.kit.paging import Always, Filter, Listing, boolean, exact, reference
-from ticketing.kit.shared_reads import SharedReads
+from ticketing.web.callers import Caller
+from ticketing.web.errors import NotFound
+from ticketing.web.operations import Call
+from ticketing.web.paging import Always, Filter, Listing, boolean, exact, reference
+from ticketing.web.shared_reads import SharedReads
 
 from .errors import Unlisted
 from .presenting import COLUMNS, NOW, SOURCE, STORED_SECTION, USED, Presentation, build_event, build_section

@@ -1,8 +1,8 @@
 """Ending what was on sale: removing a section, removing an event, cancelling one."""
 
-from ticketing.kit.callers import announce
 from ticketing.kit.database import Connection
-from ticketing.kit.letters import Letter, post
+from ticketing.letters.posting import Letter, post
+from ticketing.web.callers import announce
 
 from .changes import FORGET_PICTURES, WITHDRAW
 from .errors import AlreadySubmitted, HasPaidTickets, HasSoldTickets, HasTakenPlace

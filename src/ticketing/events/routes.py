@@ -4,16 +4,16 @@ from typing import Any
 
 import msgspec
 
+from ticketing.history import recording as history
 from ticketing.hosts.errors import HostNotFound, NotHostAdministrator
 from ticketing.hosts.queries import host_for
-from ticketing.kit import history
 from ticketing.kit.database import Connection
-from ticketing.kit.errors import Taken
-from ticketing.kit.operations import IMAGES_BODY_LIMIT, Call, Operations, Reply, created, done
-from ticketing.kit.paging import Page
-from ticketing.kit.shared_reads import SharedReads
 from ticketing.kit.vault import Vault
 from ticketing.settings import Settings
+from ticketing.web.errors import Taken
+from ticketing.web.operations import IMAGES_BODY_LIMIT, Call, Operations, Reply, created, done
+from ticketing.web.paging import Page
+from ticketing.web.shared_reads import SharedReads
 
 from . import actions, changes, queries, removal
 from .errors import AlreadySubmitted, HasSoldTickets, HasTakenPlace, NotApproved, Unlisted

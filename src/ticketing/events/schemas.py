@@ -9,8 +9,10 @@ from ticketing.categories.queries import find_category
 from ticketing.categories.schemas import Category
 from ticketing.hosts.schemas import Host
 from ticketing.kit import ids
-from ticketing.kit.errors import quoted
-from ticketing.kit.forms import (
+from ticketing.venues.queries import find_venue
+from ticketing.venues.schemas import EventVenue
+from ticketing.web.errors import quoted
+from ticketing.web.forms import (
     BadValue,
     Field,
     Form,
@@ -28,8 +30,6 @@ from ticketing.kit.forms import (
     texts,
     uri,
 )
-from ticketing.venues.queries import find_venue
-from ticketing.venues.schemas import EventVenue
 
 MOST_PLACES = 10_000_000
 

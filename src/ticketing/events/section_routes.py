@@ -1,11 +1,11 @@
 """Sections and prices over HTTP."""
 
+from ticketing.history import recording as history
 from ticketing.hosts.errors import NotHostAdministrator
-from ticketing.kit import history
-from ticketing.kit.errors import Taken
-from ticketing.kit.operations import Call, Operations, Reply, created, done
-from ticketing.kit.paging import Page
 from ticketing.settings import Settings
+from ticketing.web.errors import Taken
+from ticketing.web.operations import Call, Operations, Reply, created, done
+from ticketing.web.paging import Page
 
 from . import queries, removal, sections
 from .errors import CapacityBelowTaken, HasPaidTickets, TooManyPrices, TooManySections, Unlisted

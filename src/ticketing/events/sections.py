@@ -5,8 +5,8 @@ from typing import Any
 
 from ticketing.kit import ids
 from ticketing.kit.database import Connection
-from ticketing.kit.errors import InvalidValues, NotFound, Taken, about
 from ticketing.kit.identity import identity
+from ticketing.web.errors import InvalidValues, NotFound, Taken, about
 
 from .actions import is_before
 from .errors import CapacityBelowTaken, TooManyPrices, TooManySections

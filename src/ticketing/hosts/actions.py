@@ -4,9 +4,9 @@ from typing import Any
 
 from ticketing.kit.collation import sort_key
 from ticketing.kit.database import Connection
-from ticketing.kit.errors import Taken
 from ticketing.kit.identity import identity
 from ticketing.kit.searching import fold
+from ticketing.web.errors import Taken
 
 from .errors import LastAdministrator
 

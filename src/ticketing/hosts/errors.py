@@ -1,6 +1,6 @@
 """What can go wrong with hosts."""
 
-from ticketing.kit.errors import Conflict, Forbidden, NotFound, about
+from ticketing.web.errors import Conflict, Forbidden, NotFound, about
 
 
 class HostNotFound(NotFound):

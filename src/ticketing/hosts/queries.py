@@ -2,9 +2,9 @@
 
 from ticketing.accounts.queries import ShortAccount, build_short_account, short_columns
 from ticketing.kit import ids
-from ticketing.kit.callers import Caller
 from ticketing.kit.database import Connection, Row
-from ticketing.kit.paging import Always, Filter, Listing, exact
+from ticketing.web.callers import Caller
+from ticketing.web.paging import Always, Filter, Listing, exact
 
 from .errors import HostNotFound, NotHostAdministrator
 from .schemas import Host

@@ -2,11 +2,11 @@
 
 from ticketing.accounts.errors import AccountNotFound, NotYourAccount
 from ticketing.accounts.queries import ShortAccount, account_for, find_account
-from ticketing.kit import history
+from ticketing.history import recording as history
 from ticketing.kit.database import Connection
-from ticketing.kit.errors import Taken
-from ticketing.kit.operations import Call, Operations, Reply, created, done
-from ticketing.kit.paging import Page
+from ticketing.web.errors import Taken
+from ticketing.web.operations import Call, Operations, Reply, created, done
+from ticketing.web.paging import Page
 
 from . import actions, queries
 from .errors import HostNotFound, LastAdministrator, NotHostAdministrator

@@ -4,7 +4,7 @@ import msgspec
 
 from ticketing.accounts.rules import A_PHONE, AN_ADDRESS, PHONE_LENGTH, is_email, is_phone
 from ticketing.countries.names import A_COUNTRY, is_country
-from ticketing.kit.forms import Field, Form, checked, identifying, text
+from ticketing.web.forms import Field, Form, checked, identifying, text
 
 from .rules import is_website
 

@@ -1,4 +1,4 @@
-"""What is counted while the platform works; `ticketing.metrics` shows it to Prometheus.
+"""What is counted while the platform works; `ticketing.monitoring.prometheus` shows it to Prometheus.
 
     REQUESTS = Count("requests", "Answers, by operation and status.", "operation", "status")
     REQUESTS.add("place_order", 201)

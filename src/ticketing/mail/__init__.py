@@ -1,1 +1,1 @@
-"""Mail: what was posted with `kit.letters` is written, sent, and noted as sent."""
+"""Mail: what was posted with `letters.posting` is written, sent, and noted as sent."""

@@ -10,12 +10,12 @@ import structlog
 
 from ticketing.accounts.rules import wire_address
 from ticketing.kit.database import Connection, Database
-from ticketing.kit.letters import unseal
-from ticketing.kit.operations import Services
 from ticketing.kit.vault import Vault
+from ticketing.letters.posting import unseal
 from ticketing.settings import Settings
 from ticketing.tickets.press import PrintingFailed
 from ticketing.tickets.printing import order_ics, order_pdf
+from ticketing.web.operations import Services
 
 from . import event_letters, order_letters, people_letters, transfer_letters
 from .content import Attachment, Compose, Content, Desk, Person

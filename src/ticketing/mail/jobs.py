@@ -1,10 +1,10 @@
 """What recurs around mail."""
 
+from ticketing.jobs.recurring import Jobs
+from ticketing.jobs.retention import forget_after
 from ticketing.kit.database import Database
-from ticketing.kit.jobs import Jobs
-from ticketing.kit.operations import Services
-from ticketing.kit.retention import forget_after
 from ticketing.settings import Settings
+from ticketing.web.operations import Services
 
 from . import outbox
 from .postman import Postmen, distribute

@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 from ticketing.kit.database import Connection, Row
-from ticketing.kit.letters import Lane
+from ticketing.letters.posting import Lane
 
 LEASE_SECONDS = 900.0
 

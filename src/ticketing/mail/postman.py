@@ -14,9 +14,9 @@ import structlog
 
 from ticketing.kit.database import Database
 from ticketing.kit.database_errors import TROUBLE
-from ticketing.kit.letters import BUNDLE, Lane
-from ticketing.kit.operations import Services
+from ticketing.letters.posting import BUNDLE, Lane
 from ticketing.settings import Settings
+from ticketing.web.operations import Services
 
 from . import outbox
 from .audiences import AT_ONCE, next_recipients

@@ -20,8 +20,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from ticketing.kit.addresses import is_loopback
 from ticketing.settings import Settings
+from ticketing.web.addresses import is_loopback
 
 SHOWN = 200
 

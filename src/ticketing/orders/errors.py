@@ -1,6 +1,6 @@
 """What can go wrong with orders."""
 
-from ticketing.kit.errors import Conflict, Forbidden, Invalid, about
+from ticketing.web.errors import Conflict, Forbidden, Invalid, about
 
 
 class NotPlaced(Invalid):

@@ -16,10 +16,10 @@ import structlog
 from ticketing.events.rules import fee_cents, parse_bands
 from ticketing.kit.database import Database
 from ticketing.kit.database_errors import UNDONE, UNREACHABLE
-from ticketing.kit.errors import Busy
 from ticketing.kit.metrics import Count, Level, Spread
-from ticketing.kit.operations import ClientGone
 from ticketing.settings import Settings
+from ticketing.web.errors import Busy
+from ticketing.web.operations import ClientGone
 
 from .placing import Placement, Terms, place_orders
 from .rules import Limits, Refused, Wish

@@ -1,10 +1,10 @@
 """What recurs around orders."""
 
 from ticketing.events.holds import LOCK_SECTIONS, release
+from ticketing.jobs.recurring import Jobs
 from ticketing.kit.database import Connection, Database
-from ticketing.kit.jobs import Jobs
-from ticketing.kit.letters import Letter, post
-from ticketing.kit.operations import Services
+from ticketing.letters.posting import Letter, post
+from ticketing.web.operations import Services
 
 BATCH = 100  # orders in one transaction: while it lasts, nobody buys in their sections
 LONGEST_RUN = 200  # batches; the rest waits for the next turn

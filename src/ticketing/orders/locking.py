@@ -8,9 +8,9 @@ from datetime import datetime
 
 from ticketing.accounts.locks import lock_accounts
 from ticketing.events.holds import LOCK_SECTIONS
-from ticketing.kit.callers import Caller
 from ticketing.kit.database import Connection
-from ticketing.kit.errors import NotFound
+from ticketing.web.callers import Caller
+from ticketing.web.errors import NotFound
 
 from . import rules
 from .errors import NotTheCustomer

@@ -16,7 +16,7 @@ from ticketing.accounts.locks import lock_accounts
 from ticketing.accounts.queries import ShortAccount, build_short_account, short_columns
 from ticketing.events.holds import LOCK_SECTIONS, expire_due
 from ticketing.kit.database import Connection, Row
-from ticketing.kit.letters import Letter, post
+from ticketing.letters.posting import Letter, post
 
 from . import rules
 from .fulfilling import TICKET_COLUMNS, columns, ticket_rows

@@ -6,11 +6,11 @@ import msgspec
 
 from ticketing.accounts.queries import ShortAccount, build_short_account, short_columns
 from ticketing.kit import clock
-from ticketing.kit.callers import Caller
 from ticketing.kit.database import Connection, Row
-from ticketing.kit.errors import NotFound
 from ticketing.kit.money import to_amount
-from ticketing.kit.paging import Always, Filter, Listing, condition_of
+from ticketing.web.callers import Caller
+from ticketing.web.errors import NotFound
+from ticketing.web.paging import Always, Filter, Listing, condition_of
 
 from .errors import NotTheCustomer
 from .rules import Status, storable

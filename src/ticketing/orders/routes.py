@@ -5,12 +5,12 @@ from typing import Any
 from ticketing.accounts.errors import AccountNotFound, NotYourAccount
 from ticketing.accounts.queries import account_for, find_account
 from ticketing.kit.database import Connection
-from ticketing.kit.errors import InvalidValues, Refusal, about
-from ticketing.kit.forms import BadValue
-from ticketing.kit.operations import Call, Operations, Reply, created, done, private_file
-from ticketing.kit.paging import Page
 from ticketing.settings import Settings
 from ticketing.tickets.printing import order_pdf
+from ticketing.web.errors import InvalidValues, Refusal, about
+from ticketing.web.forms import BadValue
+from ticketing.web.operations import Call, Operations, Reply, created, done, private_file
+from ticketing.web.paging import Page
 
 from . import cancelling, queries
 from .errors import (

@@ -4,7 +4,7 @@ import msgspec
 
 from ticketing.accounts.queries import ShortAccount
 from ticketing.events.schemas import quantities
-from ticketing.kit.forms import Field, Form, amount, text
+from ticketing.web.forms import Field, Form, amount, text
 
 
 class Item(msgspec.Struct):

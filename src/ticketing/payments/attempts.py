@@ -12,14 +12,14 @@ from typing import Any
 import msgspec
 import structlog
 
-from ticketing.kit import history
-from ticketing.kit.callers import Caller
+from ticketing.history import recording as history
 from ticketing.kit.database import Connection, Row
-from ticketing.kit.letters import Letter, post
 from ticketing.kit.metrics import Count
+from ticketing.letters.posting import Letter, post
 from ticketing.orders.fulfilling import can_fulfil, fulfil, set_hold
 from ticketing.orders.locking import LockedOrder, lock_order
 from ticketing.orders.rules import Status
+from ticketing.web.callers import Caller
 
 from . import rules
 from .errors import NoOpenPayment, NotPayable, PaymentOpen

@@ -1,6 +1,6 @@
 """What can go wrong with payments and refunds."""
 
-from ticketing.kit.errors import Conflict, about
+from ticketing.web.errors import Conflict, about
 
 
 class NotPayable(Conflict):

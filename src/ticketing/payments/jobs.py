@@ -1,7 +1,7 @@
 """What recurs around money: nothing is left open, nothing owed."""
 
-from ticketing.kit.jobs import Jobs
-from ticketing.kit.operations import Services
+from ticketing.jobs.recurring import Jobs
+from ticketing.web.operations import Services
 
 from . import owing, reconciling
 

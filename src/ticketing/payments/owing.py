@@ -8,7 +8,7 @@ from collections.abc import Callable
 from ticketing.events.holds import LOCK_SECTIONS
 from ticketing.events.returning import close_orders, return_items
 from ticketing.kit.database import Connection, Database
-from ticketing.kit.operations import Services
+from ticketing.web.operations import Services
 
 from .refunds import Request, open_whole_refund, write_refunds
 from .rules import Item

@@ -3,8 +3,8 @@
 from ticketing.kit import clock
 from ticketing.kit.database import Connection, Row
 from ticketing.kit.money import to_amount
-from ticketing.kit.paging import Listing, one_of
 from ticketing.orders.queries import STATUS_NOW
+from ticketing.web.paging import Listing, one_of
 
 from . import attempts, refunds
 from .attempts import Attempt, build_attempt

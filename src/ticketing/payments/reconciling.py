@@ -11,9 +11,9 @@ import structlog
 
 from ticketing.kit.database import Database, Row
 from ticketing.kit.database_errors import TROUBLE
-from ticketing.kit.operations import Services
 from ticketing.orders.queries import STATUS_NOW
 from ticketing.orders.rules import Status
+from ticketing.web.operations import Services
 
 from . import rules
 from .asking import CALL_FAILURES, PATIENTLY_SECONDS, cancel, find

@@ -4,11 +4,11 @@ import asyncio
 
 import structlog
 
-from ticketing.kit import history
-from ticketing.kit.callers import Caller
+from ticketing.history import recording as history
 from ticketing.kit.database import Database
 from ticketing.kit.database_errors import TROUBLE, UNDONE
 from ticketing.orders.locking import lock_order
+from ticketing.web.callers import Caller
 
 from .asking import CALL_FAILURES, guarded
 from .providers import Done, Outcome, Provider, Waiting

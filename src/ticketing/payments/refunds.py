@@ -12,11 +12,11 @@ from typing import Any
 import structlog
 
 from ticketing.events.returning import close_orders, return_items
-from ticketing.kit import history
-from ticketing.kit.callers import Caller
+from ticketing.history import recording as history
 from ticketing.kit.database import Connection, Row
-from ticketing.kit.letters import Letter, post
+from ticketing.letters.posting import Letter, post
 from ticketing.orders.locking import LockedOrder, lock_order
+from ticketing.web.callers import Caller
 
 from . import rules
 from .errors import NotRefundable, RefundOpen

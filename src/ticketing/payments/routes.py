@@ -3,20 +3,20 @@
 import asyncio
 import contextlib
 
-from ticketing.accounts import failures
-from ticketing.accounts.failures import Bound
-from ticketing.kit import history
+from ticketing.guesses import counting as failures
+from ticketing.guesses.counting import Bound
+from ticketing.history import recording as history
 from ticketing.kit.database import Database
 from ticketing.kit.database_errors import TROUBLE
-from ticketing.kit.idempotency import Idempotency
-from ticketing.kit.operations import Call, Operations, Reply
-from ticketing.kit.paging import Page
-from ticketing.kit.shielding import Shield
 from ticketing.kit.vault import Vault
 from ticketing.orders.errors import NotTheCustomer
 from ticketing.orders.locking import find_managed, lock_order
 from ticketing.orders.queries import readable_order
 from ticketing.settings import Settings
+from ticketing.web.idempotency import Idempotency
+from ticketing.web.operations import Call, Operations, Reply
+from ticketing.web.paging import Page
+from ticketing.web.shielding import Shield
 
 from . import queries
 from .asking import CALL_FAILURES

@@ -9,8 +9,8 @@ import msgspec
 from ticketing.accounts.rules import AN_ADDRESS, is_email
 from ticketing.countries.names import A_COUNTRY, is_country
 from ticketing.kit.database import Connection
-from ticketing.kit.errors import InvalidValues
-from ticketing.kit.forms import BadValue, Body, Field, Form, Kind, checked, digits, text
+from ticketing.web.errors import InvalidValues
+from ticketing.web.forms import BadValue, Body, Field, Form, Kind, checked, digits, text
 
 from . import rules
 from .providers import Action, Card, Payer, Token

@@ -7,11 +7,11 @@ import asyncio
 
 import structlog
 
-from ticketing.kit import history
-from ticketing.kit.callers import Caller
+from ticketing.history import recording as history
 from ticketing.kit.database import Database
 from ticketing.kit.database_errors import TROUBLE, UNDONE
 from ticketing.orders.locking import lock_order
+from ticketing.web.callers import Caller
 
 from .asking import CALL_FAILURES, Ended, cancel, guarded
 from .attempts import Attempt, conclude, find_repeated, open_attempt, remember_reference

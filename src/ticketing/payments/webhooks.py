@@ -14,12 +14,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from ticketing.kit import history
+from ticketing.history import recording as history
 from ticketing.kit.database import Connection, Database
 from ticketing.kit.database_errors import TROUBLE
-from ticketing.kit.errors import BodyTooSlow, Busy, Invalid, Malformed, Refusal, TooLarge, about
-from ticketing.kit.operations import BODY_SECONDS, Services
 from ticketing.settings import Settings
+from ticketing.web.errors import BodyTooSlow, Busy, Invalid, Malformed, Refusal, TooLarge, about
+from ticketing.web.operations import BODY_SECONDS, Services
 
 from .asking import CALL_FAILURES, PATIENTLY_SECONDS, guarded
 from .providers.choosing import Providers

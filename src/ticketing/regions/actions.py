@@ -3,8 +3,8 @@
 from typing import Any
 
 from ticketing.kit.database import Connection
-from ticketing.kit.errors import Conflict, NotFound, Taken, about
 from ticketing.kit.identity import identity
+from ticketing.web.errors import Conflict, NotFound, Taken, about
 
 
 class RegionHasVenues(Conflict):

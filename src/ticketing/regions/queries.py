@@ -3,8 +3,8 @@
 from ticketing.countries.names import icon_name
 from ticketing.kit import ids
 from ticketing.kit.database import Connection, Row
-from ticketing.kit.errors import NotFound
-from ticketing.kit.paging import Listing, boolean
+from ticketing.web.errors import NotFound
+from ticketing.web.paging import Listing, boolean
 
 from .schemas import Region
 

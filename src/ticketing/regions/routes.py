@@ -1,10 +1,10 @@
 """Regions over HTTP."""
 
 from ticketing.kit import ids
-from ticketing.kit.errors import Taken
-from ticketing.kit.operations import Call, Operations, Reply, created, done
-from ticketing.kit.paging import Page
-from ticketing.media import media_url
+from ticketing.pictures.serving import media_url
+from ticketing.web.errors import Taken
+from ticketing.web.operations import Call, Operations, Reply, created, done
+from ticketing.web.paging import Page
 
 from . import actions, queries
 from .schemas import REGION, Region

@@ -3,7 +3,7 @@
 import msgspec
 
 from ticketing.countries.names import A_COUNTRY, is_country
-from ticketing.kit.forms import Field, Form, checked, identifying, text
+from ticketing.web.forms import Field, Form, checked, identifying, text
 
 
 class Region(msgspec.Struct, rename="camel"):

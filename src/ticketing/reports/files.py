@@ -20,10 +20,10 @@ from typing import Any
 from xlsxwriter import Workbook
 
 from ticketing.kit import clock
-from ticketing.kit.errors import Busy
-from ticketing.kit.operations import Reply
-from ticketing.kit.streaming import Stream
 from ticketing.kit.threads import BoundedThreads
+from ticketing.web.errors import Busy
+from ticketing.web.operations import Reply
+from ticketing.web.streaming import Stream
 
 from .formats import MEDIA_TYPES, Format
 from .rules import defused

@@ -2,8 +2,8 @@
 
 from enum import StrEnum
 
-from ticketing.kit.errors import InvalidValues, about
-from ticketing.kit.operations import Call
+from ticketing.web.errors import InvalidValues, about
+from ticketing.web.operations import Call
 
 
 class Format(StrEnum):

@@ -7,10 +7,10 @@ from typing import Any
 
 from ticketing.hosts.queries import ensure_administers
 from ticketing.kit import ids
-from ticketing.kit.callers import Caller
 from ticketing.kit.database import Connection, Row
-from ticketing.kit.errors import NotFound
 from ticketing.kit.money import to_amount
+from ticketing.web.callers import Caller
+from ticketing.web.errors import NotFound
 
 from .rules import Group, period_key, period_name
 from .schemas import EventStatistics, Figures, HostStatistics, SalesRow

@@ -7,10 +7,10 @@ from ticketing.hosts.errors import HostNotFound, NotHostAdministrator
 from ticketing.hosts.queries import host_for
 from ticketing.kit import ids
 from ticketing.kit.database import Connection
-from ticketing.kit.errors import InvalidValues, Restricted, about
-from ticketing.kit.operations import Call, Operations, Reply
-from ticketing.kit.paging import Page, UnknownFilters
 from ticketing.settings import Settings
+from ticketing.web.errors import InvalidValues, Restricted, about
+from ticketing.web.operations import Call, Operations, Reply
+from ticketing.web.paging import Page, UnknownFilters
 
 from . import queries
 from .files import Batch, Cell, Exports, Table

@@ -8,11 +8,11 @@ from datetime import date
 from ticketing.accounts.queries import build_short_account, short_columns
 from ticketing.hosts.queries import ensure_administers
 from ticketing.kit import clock, ids
-from ticketing.kit.callers import Caller
 from ticketing.kit.database import Connection, Row
-from ticketing.kit.errors import InvalidValues, Restricted, about
 from ticketing.kit.money import to_amount
-from ticketing.kit.paging import Always, Filter, Listing, condition_of, one_of
+from ticketing.web.callers import Caller
+from ticketing.web.errors import InvalidValues, Restricted, about
+from ticketing.web.paging import Always, Filter, Listing, condition_of, one_of
 
 from .schemas import Transaction
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Self
 
-from .work import DRAIN_SECONDS
+from .handover import DRAIN_SECONDS
 
 GRACE_SECONDS = 5  # beyond what the child itself allows for draining
 STEADY_SECONDS = 60

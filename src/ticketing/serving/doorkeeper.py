@@ -21,7 +21,7 @@ from typing import Any
 
 import structlog
 
-from ticketing.kit.addresses import Network, network, trusts
+from ticketing.web.addresses import Network, network, trusts
 
 FIRST_REQUEST_SECONDS = 15.0  # from the opening of a connection to the end of its first request's head
 STUCK_SECONDS = 20.0  # without taking anything; clients give up after ten

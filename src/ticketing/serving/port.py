@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import psutil
 
-from ticketing.kit.addresses import is_loopback
+from ticketing.web.addresses import is_loopback
 
 from .errors import CannotServe
-from .work import WORKERS_MODULE
+from .handover import WORKERS_MODULE
 
 LEAVING_SECONDS = 20  # as long as the workers of a killed server may take to finish what is under way
 PROBE_SECONDS = 0.1

@@ -17,9 +17,9 @@ from ticketing.settings import Settings, read_settings
 from .children import Child
 from .completing import complete
 from .databases import prepare_database
+from .handover import WORKERS_MODULE, Work
 from .port import Port, take_port
 from .readiness import until_ready
-from .work import WORKERS_MODULE, Work
 
 Progress = Callable[[str], None]
 Watch = Callable[[], Coroutine[Any, Any, None]]
@@ -84,7 +84,9 @@ async def _put_to_work(
     await keeper.tell(Work(port.address, port.number, workers, environment).line())
     await until_ready(port, keeper, progress)
     children.append(
-        await Child.launch("jobs' workers", ["-m", "ticketing.worker", "--supervised"], progress, environment)
+        await Child.launch(
+            "jobs' workers", ["-m", "ticketing.serving.job_worker", "--supervised"], progress, environment
+        )
     )
 
 

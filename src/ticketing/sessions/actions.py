@@ -2,10 +2,10 @@
 
 import secrets
 
-from ticketing.kit.callers import announce
 from ticketing.kit.database import Connection
 from ticketing.kit.vault import hash_key
 from ticketing.settings import Settings
+from ticketing.web.callers import announce
 
 from .rules import idle_seconds
 

@@ -1,6 +1,6 @@
 """What can go wrong with sessions."""
 
-from ticketing.kit.errors import Forbidden, Refusal
+from ticketing.web.errors import Forbidden, Refusal
 
 
 class WrongPassword(Refusal):

@@ -2,16 +2,16 @@
 
 from collections.abc import Awaitable, Callable
 
-from ticketing.kit.addresses import network
-from ticketing.kit.callers import ANNOUNCED, Caller
 from ticketing.kit.database import Database
-from ticketing.kit.errors import Refusal, Restricted, TooManyRequests, Unauthenticated
-from ticketing.kit.idempotency import Idempotency
 from ticketing.kit.limits import Minute
-from ticketing.kit.operations import Call, Reply
-from ticketing.kit.protocol import Gatekeeper, Headers
 from ticketing.kit.vault import Vault
 from ticketing.settings import Settings
+from ticketing.web.addresses import network
+from ticketing.web.callers import ANNOUNCED, Caller
+from ticketing.web.errors import Refusal, Restricted, TooManyRequests, Unauthenticated
+from ticketing.web.idempotency import Idempotency
+from ticketing.web.operations import Call, Reply
+from ticketing.web.protocol import Gatekeeper, Headers
 
 from .keys import Keys
 from .permissions import MAY_CALL

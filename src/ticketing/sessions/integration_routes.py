@@ -1,9 +1,10 @@
 """Integrations over HTTP."""
 
-from ticketing.kit import history, ids
-from ticketing.kit.errors import Taken
-from ticketing.kit.operations import Call, Operations, Reply, created, done
-from ticketing.kit.paging import Page
+from ticketing.history import recording as history
+from ticketing.kit import ids
+from ticketing.web.errors import Taken
+from ticketing.web.operations import Call, Operations, Reply, created, done
+from ticketing.web.paging import Page
 
 from . import integrations, queries
 from .schemas import INTEGRATION, Integration

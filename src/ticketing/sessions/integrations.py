@@ -6,11 +6,11 @@ from collections.abc import Callable
 import msgspec
 
 from ticketing.accounts.actions import create_integration_account
-from ticketing.kit.callers import announce
 from ticketing.kit.database import Connection
-from ticketing.kit.errors import NotFound, Taken
 from ticketing.kit.identity import identity
 from ticketing.kit.vault import hash_key
+from ticketing.web.callers import announce
+from ticketing.web.errors import NotFound, Taken
 
 from .actions import new_key
 from .queries import get_integration

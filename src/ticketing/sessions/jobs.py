@@ -1,12 +1,12 @@
 """What recurs around callers."""
 
-from ticketing.accounts import failures
-from ticketing.kit import history
+from ticketing.guesses import counting as failures
+from ticketing.history import recording as history
+from ticketing.jobs.recurring import Jobs
+from ticketing.jobs.retention import forget, forget_after
 from ticketing.kit.database import Database
-from ticketing.kit.jobs import Jobs
-from ticketing.kit.operations import Services
-from ticketing.kit.retention import forget, forget_after
 from ticketing.settings import Settings
+from ticketing.web.operations import Services
 
 from .queries import ENDS_AT
 

@@ -13,12 +13,12 @@ import time
 from collections import OrderedDict
 from typing import Any
 
-from ticketing.kit.callers import KEYS_CHANGED, Caller, Level
-from ticketing.kit.callers import announce as announce
 from ticketing.kit.database import Connection, Database, Row
-from ticketing.kit.shared_reads import SharedReads
 from ticketing.kit.vault import hash_key
 from ticketing.settings import Settings
+from ticketing.web.callers import KEYS_CHANGED, Caller, Level
+from ticketing.web.callers import announce as announce
+from ticketing.web.shared_reads import SharedReads
 
 from .queries import ENDS_AT
 from .rules import idle_seconds, recheck_seconds

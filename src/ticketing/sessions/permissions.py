@@ -4,7 +4,7 @@ Whose thing it is, is decided where the thing is fetched. `tests/permissions.py`
 operation for every kind of caller; a test fails when an operation has no row here or there.
 """
 
-from ticketing.kit.callers import Level
+from ticketing.web.callers import Level
 
 P, G, C, S, H, A = (
     Level.PUBLIC,

@@ -3,11 +3,11 @@
 from ticketing.accounts.errors import NotYourAccount
 from ticketing.accounts.queries import get_account
 from ticketing.kit import ids
-from ticketing.kit.callers import Caller
 from ticketing.kit.clock import session_stamp
 from ticketing.kit.database import Connection, Row
-from ticketing.kit.errors import NotFound
-from ticketing.kit.paging import Listing
+from ticketing.web.callers import Caller
+from ticketing.web.errors import NotFound
+from ticketing.web.paging import Listing
 
 from .schemas import Integration, PastSession, Session
 

@@ -1,13 +1,13 @@
 """Sessions over HTTP."""
 
-from ticketing.accounts import failures
 from ticketing.accounts.errors import AccountNotFound, NotYourAccount
 from ticketing.accounts.passwords import Passwords, is_outdated
 from ticketing.accounts.queries import account_for, find_identified
-from ticketing.kit.errors import Busy, NotFound, Restricted, Unauthenticated
-from ticketing.kit.operations import Call, Operations, Reply, created, done
-from ticketing.kit.paging import Page
+from ticketing.guesses import counting as failures
 from ticketing.settings import Settings
+from ticketing.web.errors import Busy, NotFound, Restricted, Unauthenticated
+from ticketing.web.operations import Call, Operations, Reply, created, done
+from ticketing.web.paging import Page
 
 from . import actions, queries
 from .errors import Deactivated, WrongPassword

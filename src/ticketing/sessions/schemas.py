@@ -3,7 +3,7 @@
 import msgspec
 
 from ticketing.accounts.schemas import Account
-from ticketing.kit.forms import Field, Form, checked, choice, identifying, text
+from ticketing.web.forms import Field, Form, checked, choice, identifying, text
 
 
 class Session(msgspec.Struct, rename="camel"):

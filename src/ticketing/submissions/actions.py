@@ -6,8 +6,8 @@ from ticketing.events.changes import FORGET_PICTURES, bring_back
 from ticketing.events.errors import AlreadySubmitted
 from ticketing.events.queries import RunEvent, lock_event
 from ticketing.kit.database import Connection
-from ticketing.kit.errors import NotFound
-from ticketing.kit.letters import Letter, post
+from ticketing.letters.posting import Letter, post
+from ticketing.web.errors import NotFound
 
 from .rules import parse_submission
 

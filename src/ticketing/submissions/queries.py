@@ -9,8 +9,8 @@ from ticketing.hosts.queries import COLUMNS as HOST_COLUMNS
 from ticketing.hosts.queries import build_host
 from ticketing.kit import clock
 from ticketing.kit.database import Connection, Row
-from ticketing.kit.errors import NotFound
-from ticketing.kit.paging import Listing, one_of
+from ticketing.web.errors import NotFound
+from ticketing.web.paging import Listing, one_of
 
 from .rules import parse_submission, submission_id
 from .schemas import Change, Submission

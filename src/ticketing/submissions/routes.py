@@ -4,12 +4,12 @@ from typing import Any
 
 from ticketing.events.errors import AlreadySubmitted
 from ticketing.events.queries import run_event
+from ticketing.history import recording as history
 from ticketing.hosts.errors import NotHostAdministrator
-from ticketing.kit import history
-from ticketing.kit.errors import Taken
-from ticketing.kit.operations import Call, Operations, Reply, created, done
-from ticketing.kit.paging import Page
-from ticketing.media import media_url
+from ticketing.pictures.serving import media_url
+from ticketing.web.errors import Taken
+from ticketing.web.operations import Call, Operations, Reply, created, done
+from ticketing.web.paging import Page
 
 from . import actions, queries, rules
 from .schemas import DECISION, Submission

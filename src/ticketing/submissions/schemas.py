@@ -3,7 +3,7 @@
 import msgspec
 
 from ticketing.hosts.schemas import Host
-from ticketing.kit.forms import Field, Form, boolean, text
+from ticketing.web.forms import Field, Form, boolean, text
 
 
 class Change(msgspec.Struct):

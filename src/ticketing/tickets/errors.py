@@ -1,6 +1,6 @@
 """What can go wrong with tickets."""
 
-from ticketing.kit.errors import Conflict, about
+from ticketing.web.errors import Conflict, about
 
 
 class OpensNoGate(Conflict):

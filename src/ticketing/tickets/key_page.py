@@ -9,9 +9,9 @@ from starlette.routing import BaseRoute, Route
 
 from ticketing.kit.database import Database
 from ticketing.kit.database_errors import UNREACHABLE
-from ticketing.kit.errors import Busy
-from ticketing.kit.operations import Services
 from ticketing.kit.vault import Vault
+from ticketing.web.errors import Busy
+from ticketing.web.operations import Services
 
 from .keys import read_key_set
 

@@ -1,7 +1,7 @@
 """Tickets as files over HTTP: to print, to show at the gate, to note in a calendar."""
 
 from ticketing.accounts.errors import NotYourAccount
-from ticketing.kit.operations import Call, Operations, Reply, private_file
+from ticketing.web.operations import Call, Operations, Reply, private_file
 
 from . import calendars, printing, queries
 from .errors import NotInACalendar, OpensNoGate

@@ -10,8 +10,8 @@ from collections.abc import Hashable, Iterator
 import msgspec
 
 from ticketing.kit.child import Child, ChildFailed, TookTooLong
-from ticketing.kit.errors import Busy
 from ticketing.kit.threads import BoundedThreads
+from ticketing.web.errors import Busy
 
 from .sheets import Order, PrintPng
 

@@ -6,8 +6,8 @@ What is printed is read first and the connection given back: no transaction is o
 from collections.abc import Hashable, Sequence
 
 from ticketing.kit.database import Connection, Database, Row
-from ticketing.kit.operations import Services
 from ticketing.kit.vault import Vault
+from ticketing.web.operations import Services
 
 from .calendars import Appointment, calendar_file
 from .keys import SigningKey, signing_key

@@ -8,10 +8,10 @@ from ticketing.accounts.queries import account_for, build_short_account, short_c
 from ticketing.events.queries import ACTIVE, EVENTS
 from ticketing.events.schemas import Event
 from ticketing.kit import clock
-from ticketing.kit.callers import Caller
 from ticketing.kit.database import Connection, Row
-from ticketing.kit.errors import NotFound
-from ticketing.kit.paging import Filter, Listing, one_of, reference
+from ticketing.web.callers import Caller
+from ticketing.web.errors import NotFound
+from ticketing.web.paging import Filter, Listing, one_of, reference
 
 from .schemas import ShortSection, Ticket
 

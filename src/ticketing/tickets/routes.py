@@ -4,8 +4,8 @@ from ticketing.accounts.errors import AccountNotFound, NotYourAccount
 from ticketing.accounts.queries import account_for
 from ticketing.events.presenting import build_event, presentation
 from ticketing.events.schemas import Event
-from ticketing.kit.operations import Call, Operations, Reply
-from ticketing.kit.paging import Page
+from ticketing.web.operations import Call, Operations, Reply
+from ticketing.web.paging import Page
 
 from . import queries
 from .schemas import Ticket

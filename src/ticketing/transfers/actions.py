@@ -11,9 +11,9 @@ from ticketing.accounts.errors import AccountNotFound
 from ticketing.accounts.locks import lock_accounts
 from ticketing.accounts.open_transfers import end_transfers
 from ticketing.kit.database import Connection, Row
-from ticketing.kit.errors import InvalidValues, about
-from ticketing.kit.letters import Letter, post
+from ticketing.letters.posting import Letter, post
 from ticketing.tickets.rules import new_serial
+from ticketing.web.errors import InvalidValues, about
 
 from .errors import NotCancellable, NotClaimable, NotEnoughTickets, ToThemselves
 from .schemas import MOST_TICKETS

@@ -1,6 +1,6 @@
 """What can go wrong with transfers."""
 
-from ticketing.kit.errors import Conflict, Forbidden, Invalid, about
+from ticketing.web.errors import Conflict, Forbidden, Invalid, about
 
 
 class NotForThisSender(Forbidden):

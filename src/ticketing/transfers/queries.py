@@ -7,10 +7,10 @@ import msgspec
 from ticketing.accounts.errors import AccountNotFound
 from ticketing.accounts.queries import build_short_account, find_account, short_columns
 from ticketing.kit import clock, ids
-from ticketing.kit.callers import Caller
 from ticketing.kit.database import Connection, Row
-from ticketing.kit.errors import NotFound
-from ticketing.kit.paging import Filter, Listing, one_of
+from ticketing.web.callers import Caller
+from ticketing.web.errors import NotFound
+from ticketing.web.paging import Filter, Listing, one_of
 
 from .errors import NotForThisSender, NotYourTransfer
 from .rules import claimant

@@ -2,10 +2,11 @@
 
 from ticketing.accounts.errors import AccountNotFound, NotYourAccount
 from ticketing.accounts.queries import account_for, get_short_account
-from ticketing.kit import clock, history, ids
-from ticketing.kit.errors import Missing, about
-from ticketing.kit.operations import Call, Operations, Reply, created, done
-from ticketing.kit.paging import Page
+from ticketing.history import recording as history
+from ticketing.kit import clock, ids
+from ticketing.web.errors import Missing, about
+from ticketing.web.operations import Call, Operations, Reply, created, done
+from ticketing.web.paging import Page
 
 from . import actions, queries, rules
 from .errors import (

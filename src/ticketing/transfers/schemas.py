@@ -4,7 +4,7 @@ import msgspec
 
 from ticketing.accounts.schemas import ShortAccount
 from ticketing.events.schemas import quantities
-from ticketing.kit.forms import Field, Form, text
+from ticketing.web.forms import Field, Form, text
 
 
 class Sent(msgspec.Struct):

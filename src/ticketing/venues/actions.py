@@ -3,9 +3,9 @@
 from typing import Any
 
 from ticketing.kit.database import Connection
-from ticketing.kit.errors import Conflict, InvalidValues, NotFound, Taken, about
 from ticketing.kit.identity import identity
 from ticketing.kit.searching import fold
+from ticketing.web.errors import Conflict, InvalidValues, NotFound, Taken, about
 
 from .timezones import timezone_at
 

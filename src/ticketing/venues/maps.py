@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
-from ticketing.kit.operations import Call
 from ticketing.settings import Settings
+from ticketing.web.operations import Call
 
 SERVER = "https://maps.googleapis.com"
 

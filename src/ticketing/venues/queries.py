@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 from ticketing.kit import ids
 from ticketing.kit.database import Connection, Row
-from ticketing.kit.errors import NotFound
-from ticketing.kit.paging import Listing, exact, reference
 from ticketing.regions.queries import build_region
+from ticketing.web.errors import NotFound
+from ticketing.web.paging import Listing, exact, reference
 
 from .maps import Maps
 from .schemas import EventVenue, Venue

@@ -1,9 +1,9 @@
 """Venues over HTTP."""
 
 from ticketing.kit import ids
-from ticketing.kit.errors import Taken
-from ticketing.kit.operations import Call, Operations, Reply, created, done
-from ticketing.kit.paging import Page
+from ticketing.web.errors import Taken
+from ticketing.web.operations import Call, Operations, Reply, created, done
+from ticketing.web.paging import Page
 
 from . import actions, queries
 from .maps import maps_of

@@ -2,9 +2,9 @@
 
 import msgspec
 
-from ticketing.kit.forms import Field, Form, identifier, identifying, number, text
 from ticketing.regions.queries import find_region
 from ticketing.regions.schemas import Region
+from ticketing.web.forms import Field, Form, identifier, identifying, number, text
 
 
 class Venue(msgspec.Struct, rename="camel"):

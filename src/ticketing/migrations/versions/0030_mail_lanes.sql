@@ -1,4 +1,4 @@
--- lane: what a letter waits behind, as in kit/letters. What waits from before keeps its order.
+-- lane: what a letter waits behind, as in letters/posting. What waits from before keeps its order.
 ALTER TABLE mails ADD COLUMN lane text NOT NULL DEFAULT 'plain'
     CHECK (lane IN ('security', 'plain', 'tickets', 'crowd', 'crowd_tickets'));
 UPDATE mails SET lane = CASE WHEN sealed IS NOT NULL THEN 'security' WHEN bulk THEN 'crowd' ELSE 'tickets' END

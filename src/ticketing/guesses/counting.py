@@ -18,13 +18,13 @@ The real bound of each secret, and what it means for its owner, is in `docs/secu
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ticketing.kit.addresses import network
-from ticketing.kit.callers import Level
 from ticketing.kit.database import Connection
-from ticketing.kit.errors import TooManyRequests
-from ticketing.kit.operations import Call
 from ticketing.kit.vault import Vault
 from ticketing.settings import Settings
+from ticketing.web.addresses import network
+from ticketing.web.callers import Level
+from ticketing.web.errors import TooManyRequests
+from ticketing.web.operations import Call
 
 WINDOW_SECONDS = 15 * 60
 HOUR_SECONDS = 3600

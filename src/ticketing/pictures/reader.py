@@ -1,4 +1,4 @@
-"""The process in which uploads are decoded, with a bound on its memory: `python -m ticketing.kit.picture_reader`.
+"""The process in which uploads are decoded, with a bound on its memory: `python -m ticketing.pictures.reader`.
 
 A question is the kind of picture, a line's end, and the data URL; the answer is the type of what came of it, a line's
 end, and its bytes.
@@ -6,10 +6,11 @@ end, and its bytes.
 
 import contextlib
 
-from .child import answer_questions
-from .media import Kind, PictureError, decode_upload
+from ticketing.kit.child import answer_questions
 
-MODULE = "ticketing.kit.picture_reader"
+from .decoding import Kind, PictureError, decode_upload
+
+MODULE = "ticketing.pictures.reader"
 MEMORY_BYTES = 384 * 1024 * 1024
 
 

@@ -13,9 +13,10 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from ticketing.kit.database import Connection, Database
+
 from .budget import REQUESTS, SMALL_REQUEST
 from .callers import Caller
-from .database import Connection, Database
 from .errors import BodyTooSlow, Malformed, Refusal, TooLarge
 from .forms import Form
 from .paging import Listing

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Self
 
-WORKERS_MODULE = "ticketing.serving.workers"
+WORKERS_MODULE = "ticketing.serving.web_workers"
 DRAIN_SECONDS = 15  # for what is under way when the server is told to end; clients give up after 10
 
 

@@ -18,8 +18,8 @@ from typing import Literal
 
 import msgspec
 
-from .database import Connection
-from .vault import Vault
+from ticketing.kit.database import Connection
+from ticketing.kit.vault import Vault
 
 Name = Literal[
     "welcome",

@@ -15,8 +15,8 @@ that answering requests needs; `job_worker` does the work.
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
-from .database import Connection
-from .operations import Services
+from ticketing.kit.database import Connection
+from ticketing.web.operations import Services
 
 SPARE_SECONDS = 120  # beyond two turns and one that takes as long as it may
 FAILURES = 5  # so many in a row are no hiccup

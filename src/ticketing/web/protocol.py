@@ -17,13 +17,14 @@ from urllib.parse import quote
 import msgspec
 import structlog
 
-from . import logs
+from ticketing.kit import logs
+from ticketing.kit.database_errors import FULL, LOST_RACE, UNDONE, UNREACHABLE
+from ticketing.kit.metrics import Count, Spread
+from ticketing.kit.overload import Overloaded
+
 from .budget import ANSWERS, SMALL_ANSWER
 from .callers import Caller
-from .database_errors import FULL, LOST_RACE, UNDONE, UNREACHABLE
 from .errors import Busy, Refusal, UnknownEndpoint, UpgradeRequired, WrongMethod
-from .metrics import Count, Spread
-from .overload import Overloaded
 from .operations import Call, ClientGone, Operation, Reply, Services
 from .streaming import Stream, send_in_pieces
 
@@ -345,7 +346,7 @@ class Edge:
             await self.app(scope, receive, send)
             return
         request_id = f"{random.getrandbits(64):016x}"
-        REQUEST_ID.set(request_id)
+        logs.REQUEST_ID.set(request_id)
         marked = (b"x-request-id", request_id.encode())
         started = time.perf_counter()
 

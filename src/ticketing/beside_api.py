@@ -6,10 +6,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from . import media
-from .docs import page
-from .kit.operations import Services
+from .api_docs import page
+from .pictures import serving as media
 from .tickets import key_page
+from .web.operations import Services
 
 
 def routes(description: bytes, services: Services) -> list[BaseRoute]:

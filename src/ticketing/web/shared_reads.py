@@ -12,9 +12,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, TypeVar
 
-from .database import Connection, Database
+from ticketing.kit.database import Connection, Database
+from ticketing.kit.metrics import Spread
+
 from .errors import Busy, Refusal
-from .metrics import Spread
 
 T = TypeVar("T")
 

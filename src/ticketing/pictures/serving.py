@@ -15,17 +15,27 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from .countries import flags
-from .kit import ids, picture_reader
-from .kit.child import Child, ChildEnded, ChildFailed
-from .kit.database import Connection, Database, Row
-from .kit.database_errors import UNREACHABLE
-from .kit.errors import Busy, NotFound, Refusal
-from .kit.media import BOXES, Kind, Picture, PictureError, ensure_data_url, picture_of, placeholder
-from .kit.operations import Call, Services
-from .kit.overload import Overloaded
-from .kit.threads import BoundedThreads
-from .settings import Settings
+from ticketing.countries import flags
+from ticketing.kit import ids
+from ticketing.kit.child import Child, ChildEnded, ChildFailed
+from ticketing.kit.database import Connection, Database, Row
+from ticketing.kit.database_errors import UNREACHABLE
+from ticketing.kit.overload import Overloaded
+from ticketing.kit.threads import BoundedThreads
+from ticketing.settings import Settings
+from ticketing.web.errors import Busy, NotFound, Refusal
+from ticketing.web.operations import Call, Services
+
+from . import reader as picture_reader
+from .decoding import (
+    BOXES,
+    Kind,
+    Picture,
+    PictureError,
+    ensure_data_url,
+    picture_of,
+    placeholder,
+)
 
 DRAWING_THREADS = 2
 DRAWINGS_WAITING = 16
@@ -52,7 +62,7 @@ def media_url(call: Call) -> str:
 async def read_upload(call: Call, value: object, kind: Kind) -> Picture:
     """The picture in a data URL, verified and written anew; before any transaction, since it takes a second or more.
 
-    Raises PictureError (kit.media) for anything that is not one, Busy when too many wait.
+    Raises PictureError (pictures.decoding) for anything that is not one, Busy when too many wait.
     """
     return await call.the(Pictures).decode(value, kind, call.caller.account)
 

@@ -18,11 +18,11 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server
 
-from ticketing.kit.addresses import parse_networks
 from ticketing.settings import read_settings
+from ticketing.web.addresses import parse_networks
 
 from .doorkeeper import Bounds, Doorkeeper
-from .work import DRAIN_SECONDS, Work
+from .handover import DRAIN_SECONDS, Work
 
 IDLE_SECONDS = 75  # clients keep idle connections for 5 to 60 s; whoever closes first must not be us
 CONNECTIONS = 2048  # per worker, of up to 24 KB; idle ones count, so this is no bound on work (the pool is)

@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import clock, ids, money
-from .database import Connection
+from ticketing.kit import clock, ids, money
+from ticketing.kit.database import Connection
+from ticketing.kit.identity import has_controls, is_drawn_to_its_ends, is_known, is_visible
+
 from .errors import InvalidValues, Missing
-from .identity import has_controls, is_drawn_to_its_ends, is_known, is_visible
 
 Body = Mapping[str, Any]
 Find = Callable[[Connection, Any], Awaitable[Any]]

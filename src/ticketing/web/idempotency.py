@@ -19,13 +19,14 @@ from typing import Any
 import msgspec
 import structlog
 
+from ticketing.kit.database import Connection, Database, Row
+from ticketing.kit.database_errors import TROUBLE
+from ticketing.kit.vault import Vault
+
 from .callers import Caller
-from .database import Connection, Database, Row
-from .database_errors import TROUBLE
 from .errors import Conflict, InvalidValues, Refusal, Unprocessable, about
 from .operations import Call, Reply
 from .protocol import encode_body
-from .vault import Vault
 
 HEADER = b"idempotency-key"
 LONGEST_KEY = 255

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .database import Database
+from ticketing.kit.database import Database
 
 BATCH = 5000  # rows in one transaction
 LONGEST_RUN = 100  # batches; the rest waits for the next turn

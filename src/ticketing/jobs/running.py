@@ -11,10 +11,11 @@ import random
 
 import structlog
 
-from .database import Database
-from .database_errors import TROUBLE
-from .jobs import Jobs, Recurring
-from .operations import Services
+from ticketing.kit.database import Database
+from ticketing.kit.database_errors import TROUBLE
+from ticketing.web.operations import Services
+
+from .recurring import Jobs, Recurring
 
 FORGET_DAYS = 1  # a task that nobody has begun for so long exists no more: it was renamed, or removed
 

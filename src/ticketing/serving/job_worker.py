@@ -1,7 +1,7 @@
 """The worker: a process of its own that does the jobs, so that no heavy one ever stands before a request.
 
 `serve` runs one beside the processes that answer; `ticketing worker` runs more, on any machine that reaches the
-database. `python -m ticketing.worker` takes its settings from the environment.
+database. `python -m ticketing.serving.job_worker` takes its settings from the environment.
 """
 
 import argparse
@@ -15,19 +15,24 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from . import metrics
-from .jobs import JOBS
-from .kit.database import Database
-from .kit.database_errors import TROUBLE
-from .kit.job_worker import run_jobs
-from .kit.jobs import Jobs
-from .kit.logs import configure_logs
-from .kit.operations import Services
-from .kit.vault import Vault
-from .mail.postman import Postmen
-from .payments.providers.choosing import build_providers
-from .settings import BadSetting, Settings, read_settings
-from .tickets.press import Press
+from ticketing.accounts.jobs import jobs as accounts
+from ticketing.admissions.jobs import jobs as admissions
+from ticketing.jobs.recurring import Jobs
+from ticketing.jobs.running import run_jobs
+from ticketing.kit.database import Database
+from ticketing.kit.database_errors import TROUBLE
+from ticketing.kit.logs import configure_logs
+from ticketing.kit.vault import Vault
+from ticketing.mail.jobs import jobs as mail
+from ticketing.mail.postman import Postmen
+from ticketing.monitoring import prometheus as metrics
+from ticketing.orders.jobs import jobs as orders
+from ticketing.payments.jobs import jobs as payments
+from ticketing.payments.providers.choosing import build_providers
+from ticketing.sessions.jobs import jobs as sessions
+from ticketing.settings import BadSetting, Settings, read_settings
+from ticketing.tickets.press import Press
+from ticketing.web.operations import Services
 
 POOL_SIZE = 10
 DRAIN_SECONDS = 15
@@ -35,6 +40,8 @@ LONGEST_PAUSE_SECONDS = 10
 PRINTS_WAITING = 100  # nobody is waiting for the answer: a job that waits holds nothing up
 PRINTS_WAIT_SECONDS = 600
 PRINT_SECONDS = 60  # whoever buys goes first
+
+JOBS = Jobs("ticketing").include([accounts, admissions, mail, orders, payments, sessions])
 
 log = structlog.get_logger()
 
@@ -112,7 +119,7 @@ def _until_input_ends(loop: asyncio.AbstractEventLoop, end: Callable[[], None]) 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The worker as a program."""
     parser = argparse.ArgumentParser(
-        prog="python -m ticketing.worker", description="Do what recurs: time-outs, letters, refunds."
+        prog="python -m ticketing.serving.job_worker", description="Do what recurs: time-outs, letters, refunds."
     )
     parser.add_argument("--supervised", action="store_true", help="end when standard input ends")
     options = parser.parse_args(arguments)

@@ -14,13 +14,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from .kit.database import Connection, Database
-from .kit.database_errors import FULL, READ_ONLY, TROUBLE
-from .kit.jobs import JobsState, jobs_state
-from .kit.letters import Unsent, unsent_letters
-from .kit.operations import Services
-from .kit.protocol import UNLOGGED
-from .migrations import HAS_HISTORY, REVISION, newest
+from ticketing.jobs.recurring import JobsState, jobs_state
+from ticketing.kit.database import Connection, Database
+from ticketing.kit.database_errors import FULL, READ_ONLY, TROUBLE
+from ticketing.letters.posting import Unsent, unsent_letters
+from ticketing.migrations import HAS_HISTORY, REVISION, newest
+from ticketing.web.operations import Services
+from ticketing.web.protocol import UNLOGGED
 
 ANSWER_SECONDS = 1.0
 REMEMBERED_SECONDS = 1.0  # anybody may ask, as often as he likes

@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from . import ids
-from .database import Connection, Row
+from ticketing.kit import ids
+from ticketing.kit.database import Connection, Row
+
 from .errors import Invalid, InvalidValues, NotFound, about
 
 T = TypeVar("T")

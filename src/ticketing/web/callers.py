@@ -4,7 +4,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .database import Connection
+from ticketing.kit.database import Connection
 
 KEYS_CHANGED = "keys_changed"
 ANNOUNCED: ContextVar[bool] = ContextVar("announced", default=False)  # by the request under way

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 import psutil
 import structlog
 
-from .kit.database import Database
-from .kit.database_errors import TROUBLE
-from .kit.jobs import JobsState, jobs_state
-from .kit.letters import unsent_letters
-from .kit.metrics import FOLDER, PREFIX, are_counted
-from .settings import Settings
+from ticketing.jobs.recurring import JobsState, jobs_state
+from ticketing.kit.database import Database
+from ticketing.kit.database_errors import TROUBLE
+from ticketing.kit.metrics import FOLDER, PREFIX, are_counted
+from ticketing.letters.posting import unsent_letters
+from ticketing.settings import Settings
 
 if TYPE_CHECKING:  # the library is loaded only where somebody wants to know
     from prometheus_client import Metric

@@ -4,9 +4,9 @@ from typing import Any
 
 import msgspec
 
-from .callers import Caller
-from .database import Connection
-from .logs import REQUEST_ID
+from ticketing.kit.database import Connection
+from ticketing.kit.logs import REQUEST_ID
+from ticketing.web.callers import Caller
 
 
 async def record(db: Connection, new_id: int, caller: Caller | None, action: str, thing: str, **detail: Any) -> None:
