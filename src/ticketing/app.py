@@ -12,7 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from . import beside_api as pages
+from . import beside_api
 from .accounts import activation_routes as activation
 from .accounts import code_routes as codes
 from .accounts import routes as accounts
@@ -31,6 +31,7 @@ from .mail import viewer
 from .monitoring import health
 from .orders import routes as orders
 from .orders.intake import build_intake
+from .pages import PAGES, Frame, Site
 from .payments import routes as payments
 from .payments import webhooks
 from .payments.providers.choosing import build_providers
@@ -113,7 +114,8 @@ def build_app(settings: Settings) -> Edge:
     """The ASGI application."""
     database = Database(settings.database_url, pool_size=settings.pool_size)
     reads, vault = SharedReads(database), Vault(settings.secret)
-    keys = Keys(reads, database, settings)
+    visitors_key = vault.derive_key("pages", "visitors") if settings.pages == "on" else ""
+    keys = Keys(reads, database, settings, visitors_key)
     passwords, pictures, press, exports = Passwords(), Pictures(), Press(), Exports()
     intake, shield, providers = build_intake(database, settings), Shield(), build_providers(settings, database)
     things = (reads, keys, passwords, pictures, press, exports, vault, intake, shield, providers)
@@ -141,9 +143,11 @@ def build_app(settings: Settings) -> Edge:
         (path, Endpoint(operations, services, gatekeeper, settings.minimum_client_version))
         for path, operations in by_path.items()
     ]
+    frame = Frame(site_of(settings, visitors_key)) if settings.pages == "on" else None
     beside = Starlette(
         routes=[
-            *pages.routes(description(), services),
+            *(frame.routes(*PAGES) if frame else []),
+            *beside_api.routes(description(), services, is_root=frame is None),
             *health.routes(services),
             *viewer.routes(settings),
             *webhooks.routes(services),
@@ -152,13 +156,56 @@ def build_app(settings: Settings) -> Edge:
         exception_handlers={405: _wrong_method, Exception: _crash},
     )
     beside.router.redirect_slashes = False
-    beside.router.default = unknown_endpoint(gatekeeper)
+    beside.router.default = _unknown(gatekeeper, frame)
     front: Any = Paths("/v3", endpoints, otherwise=beside)
+    if frame is not None:
+        frame.api = front
     if settings.rate_limits == "on":
         front = AtOnce(front, settings.requests_at_once)
     if proxies := parse_networks(settings.trusted_proxies):
         front = TrustedProxies(front, proxies)
     return Edge(beside, front=front, wrap=lambda app: _allow_origins(app, settings))
+
+
+def site_of(settings: Settings, visitors_key: str) -> Site:
+    """What the pages are told of the settings."""
+    return Site(
+        visitors_key=visitors_key,
+        name=settings.platform_name,
+        logo_url=settings.logo_url,
+        accent=settings.accent,
+        public_url=settings.public_url,
+        media_url=settings.media_url,
+        imprint_url=settings.imprint_url,
+        privacy_url=settings.privacy_url,
+        languages=settings.offered_languages,
+        currency=settings.currency,
+        tickets_per_order=settings.tickets_per_order,
+        payment_provider=settings.payment_provider,
+        stripe_publishable_key=settings.stripe_publishable_key,
+        stripe_script=settings.stripe_script,
+        is_demo=settings.dev_pages == "on",
+    )
+
+
+def _unknown(gatekeeper: KeyGatekeeper, frame: Frame | None) -> Any:
+    """The application behind every path that nobody knows: a page for browsers, JSON for everybody else."""
+    endpoint = unknown_endpoint(gatekeeper)
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        if frame is None or scope["type"] != "http" or not _wants_page(scope):
+            await endpoint(scope, receive, send)
+            return
+        response = await frame.missing(Request(scope, receive))
+        await response(scope, receive, send)
+
+    return answer
+
+
+def _wants_page(scope: Any) -> bool:
+    path = scope["path"]
+    beside = path == "/v3" or path.startswith(("/v3/", "/media/", "/health", "/webhooks"))
+    return not beside and any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
 
 
 def description() -> bytes:

@@ -12,8 +12,11 @@ from .tickets import key_page
 from .web.operations import Services
 
 
-def routes(description: bytes, services: Services) -> list[BaseRoute]:
-    """`/`, `/docs`, `/docs/assets/...`, `/media/...`, `/v3/openapi.json`, `/.well-known/ticketing-keys.json`."""
+def routes(description: bytes, services: Services, *, is_root: bool) -> list[BaseRoute]:
+    """`/` where no pages stand there, and else:
+
+    `/docs`, `/docs/assets/...`, `/media/...`, `/v3/openapi.json`, `/.well-known/ticketing-keys.json`.
+    """
 
     async def openapi(_request: Request) -> Response:
         return Response(description, media_type="application/json")
@@ -24,7 +27,7 @@ def routes(description: bytes, services: Services) -> list[BaseRoute]:
         Route("/docs/assets/{name}", _asset),
         *media.routes(services),
         *key_page.routes(services),
-        Route("/", _root),
+        *([Route("/", _root)] if is_root else []),
     ]
 
 

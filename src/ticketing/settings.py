@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from .kit.colours import ensure_readable
 from .kit.money import parse_bands
+from .languages import LANGUAGES, PSEUDO
 from .web.addresses import parse_networks
 
 PREFIX = "TICKETING_"
@@ -79,6 +81,10 @@ class Settings:
     stripe_return_url: str = _knob(
         "", "page to which a bank sends the customer back; unset: Stripe's library in the browser stays on its page"
     )
+    stripe_publishable_key: str = _knob(
+        "", "publishable key (`pk_...`) for the pages' card element; unset: none is shown"
+    )
+    stripe_script: str = _knob("https://js.stripe.com/v3/", "where Stripe's script is; another address for tests alone")
     stripe_api: str = _knob("https://api.stripe.com", "where Stripe's API is; another address for tests alone")
     session_idle_minutes: int = _knob(43_200, "how long a session may lie unused (30 days); 0: for ever")
     session_minutes: int = _knob(525_600, "how long a session lasts at most (a year); 0: for ever")
@@ -110,7 +116,18 @@ class Settings:
     media_url: str = _knob("", "where images are served, absolute; unset: `/media` of the host that was asked")
     maps_key: str = _knob("", "Google Maps key for venue maps", secret=True)
     maps_signing_secret: str = _knob("", "signing secret that belongs to the key (base64)", secret=True)
-    platform_name: str = _knob("TickeTing", "what the platform calls itself in mail")
+    platform_name: str = _knob("TickeTing", "what the platform calls itself, in pages and mail")
+    pages: str = _knob("on", "`off`: the API alone, without pages for people at `/`")
+    public_url: str = _knob(
+        "", "where people reach the pages, `https://tickets.example.com`; unset: by whatever name a browser asks for"
+    )
+    logo_url: str = _knob("", "picture shown in place of the name, absolute or a path")
+    accent: str = _knob("#a8234f", "colour of buttons and links; white on it must be readable")
+    imprint_url: str = _knob("", "page that says who runs this, linked below every page")
+    privacy_url: str = _knob("", "page about personal data, linked below every page")
+    languages: str = _knob(
+        "en,es,fr,de", "languages that pages and mail offer, comma-separated; the first is the default"
+    )
     mail: str = _knob(
         "",
         "how mail leaves: `smtp`, `folder` (as `.eml` files), or `none`; unset: `smtp` when a mail host is set, else"
@@ -158,6 +175,7 @@ class Settings:
             raise BadSetting("TICKETING_DEV_PAGES is neither `on` nor `off`.")
         self._ensure_payments()
         self._ensure_mail()
+        self._ensure_pages()
         try:
             parse_networks(self.trusted_proxies)
         except ValueError as error:
@@ -200,6 +218,26 @@ class Settings:
         if self.mail_security == "none" and self.mail_password and self.mail_host not in _THIS_MACHINE:
             raise BadSetting("TICKETING_MAIL_SECURITY is `none`: the mail password would travel in the clear.")
 
+    def _ensure_pages(self) -> None:
+        if self.pages not in ("on", "off"):
+            raise BadSetting("TICKETING_PAGES is neither `on` nor `off`.")
+        if self.public_url and not (_is_safe(self.public_url) and self.public_url == origin_of(self.public_url)):
+            raise BadSetting(
+                "TICKETING_PUBLIC_URL is no origin: `https://` and a name, no path (`http://` on this machine alone)."
+            )
+        try:
+            ensure_readable(self.accent)
+        except ValueError as error:
+            raise BadSetting(f"TICKETING_ACCENT: {error}.") from None
+        unknown = [code for code in self.offered_languages if code not in (*LANGUAGES, PSEUDO)]
+        if unknown or not self.offered_languages:
+            raise BadSetting(f"TICKETING_LANGUAGES: what is spoken is {', '.join(LANGUAGES)}.")
+
+    @property
+    def offered_languages(self) -> tuple[str, ...]:
+        """The languages of pages and mail, the default first."""
+        return tuple(code.strip() for code in self.languages.split(",") if code.strip())
+
     @property
     def mail_transport(self) -> str:
         """`smtp`, `folder` or `none`, with the default made out."""
@@ -229,6 +267,12 @@ def _is_safe(url: str) -> bool:
     return bool(parts.hostname) and (
         parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _THIS_MACHINE)
     )
+
+
+def origin_of(url: str) -> str:
+    """Scheme and host of an address."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _is_base64(text: str) -> bool:

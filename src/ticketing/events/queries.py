@@ -25,6 +25,8 @@ STATUSES = ("Draft", "Submitted", "Listed", "Unlisted", "Cancelled", "Scheduled"
 # It has an end, and that lies ahead.
 ACTIVE = boolean("coalesce(event.ends_at > (SELECT clock()), false)")
 
+OVER = boolean("coalesce(event.over_at <= (SELECT clock()), false)")
+
 # Unset dates come first; popularity is what the sections have sold.
 SORTS = {
     "alphabetical": Always("event.title_sort"),
@@ -91,6 +93,7 @@ EVENTS: Listing[Event] = Listing(
         "search": _SEARCH,
         "status": _STATUS,
         "active": ACTIVE,
+        "over": OVER,
         "public": boolean("event.public"),
     },
     sorts=SORTS,
@@ -113,6 +116,7 @@ PUBLISHED_EVENTS: Listing[Event] = Listing(
         "before": _moment("event.ends_at <= instant({}, event.timezone)"),
         "after": _moment("event.starts_at >= instant({}, event.timezone)"),
         "active": ACTIVE,
+        "over": OVER,
     },
     sorts=SORTS,
 )

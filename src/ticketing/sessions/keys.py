@@ -9,6 +9,7 @@ RECHECK_SECONDS. When the database is asked again, the session is moved on if it
 time that it may lie idle - so that using a key writes hardly ever, and no session ends before its time.
 """
 
+import hmac
 import time
 from collections import OrderedDict
 from typing import Any
@@ -53,11 +54,14 @@ UPDATE sessions session SET idle_until = coalesce(clock() + make_interval(secs =
 class Keys:
     """The callers of the keys that were lately used in this process."""
 
-    def __init__(self, reads: SharedReads, database: Database, settings: Settings) -> None:
+    def __init__(self, reads: SharedReads, database: Database, settings: Settings, visitors_key: str = "") -> None:
         self._reads = reads
         self._database = database
         self._idle = idle_seconds(settings.session_idle_minutes)
         self._recheck = recheck_seconds(settings.session_idle_minutes)
+        # The key with which our own pages call for whoever is not signed in: every server makes it from the secret.
+        self._visitors = Caller(Level.PUBLIC, hash_key(visitors_key)) if visitors_key else None
+        self._visitors_key = visitors_key
         self._callers: OrderedDict[str, tuple[Caller, float]] = OrderedDict()  # with the moment to ask again
         self._hearing = False
         self._generation = 0
@@ -66,6 +70,8 @@ class Keys:
 
     def remembered(self, key: str) -> Caller | None:
         """The caller, if it is known without asking the database."""
+        if self._visitors is not None and hmac.compare_digest(key.encode(), self._visitors_key.encode()):
+            return self._visitors
         known = self._callers.get(key)
         return known[0] if known is not None and time.monotonic() < known[1] else None
 

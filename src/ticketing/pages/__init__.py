@@ -1,0 +1,13 @@
+"""The pages, for people with a browser: a client of the API like any other, on the same server.
+
+They call the operations in the visitor's name (`client`), and render what these answer. Each module declares its
+pages; `frame` shows them.
+"""
+
+from . import buying, entering, shop
+from .frame import Frame
+from .site import Site
+
+PAGES = (shop.pages, buying.pages, entering.pages)
+
+__all__ = ["PAGES", "Frame", "Site"]

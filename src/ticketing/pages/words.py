@@ -1,0 +1,98 @@
+"""Small things that templates say often, and the sentences that a page says once."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from markupsafe import Markup, escape
+
+from ticketing.languages import Language, Moment, moment_of
+
+
+def N_(text: str) -> str:  # noqa: N802 - gettext's own name for a text that is translated where it is shown
+    """Mark a text for the catalogues."""
+    return text
+
+
+# What a page says once, after what was asked for was done.
+NOTICES = {
+    "signed_in": N_("Welcome back."),
+    "signed_out": N_("You are signed out."),
+    "saved": N_("Saved."),
+    "cart_full": N_("Your cart is full. Check out first, then come back for more."),
+    "cart_changed": N_("Your cart is up to date."),
+    "tickets_yours": N_("Done: these tickets are yours. They are in the mail too."),
+    "registered": N_("Welcome! We have sent you a code, so that we know the address is yours."),
+    "order_cancelled": N_("The order is cancelled and its places are free again."),
+}
+
+
+def id_of(link: str) -> str:
+    """The last part of a link of the API: `/events/123` -> `123`."""
+    return link.rsplit("/", 1)[-1]
+
+
+def slug(title: str) -> str:
+    """A title as the readable tail of an address; `-` where none of its letters can stand there."""
+    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60] or "-"
+
+
+def event_path(event: dict[str, Any]) -> str:
+    """Where the page of an event is."""
+    return f"/events/{id_of(event['self'])}/{slug(event['title'])}"
+
+
+def starts(event: dict[str, Any]) -> Moment | None:
+    """When an event starts, in its venue's time; None when it has no date yet."""
+    return moment_of(event["start"], event["venue"].get("timezone", "UTC"))
+
+
+def ends(event: dict[str, Any]) -> Moment | None:
+    """When an event ends, in its venue's time."""
+    return moment_of(event["end"], event["venue"].get("timezone", "UTC"))
+
+
+def when(language: Language, event: dict[str, Any]) -> str:
+    """`Saturday, 14 June 2027, 17:00 - 21:00`; "" without a date."""
+    start, end = starts(event), ends(event)
+    if start is None:
+        return ""
+    text = f"{start.date(language)}, {start.time(language)}"
+    if end is None:
+        return text
+    if end.at.date() == start.at.date():
+        text = f"{text} \u2013 {end.time(language)}"
+    else:
+        text = f"{text} \u2013 {end.date(language)}, {end.time(language)}"
+    if start.offset != end.offset:
+        text += f" ({start.offset}, {end.offset})"
+    return text
+
+
+def by_event(lines: Iterable[Any]) -> list[tuple[dict[str, Any], list[Any]]]:
+    """Lines of a cart by their event, in its order."""
+    found: dict[str, tuple[dict[str, Any], list[Any]]] = {}
+    for line in lines:
+        found.setdefault(line.event["self"], (line.event, []))[1].append(line)
+    return list(found.values())
+
+
+def query_of(wanted: Mapping[str, str]) -> str:
+    """The members of a query that are set, to be followed by one more: `search=jazz&`; "" for none."""
+    text = urlencode({name: value for name, value in wanted.items() if value})
+    return f"{text}&" if text else ""
+
+
+def is_web_address(text: str) -> bool:
+    """Whether a text is an address that a link may lead to."""
+    return text.lower().startswith(("https://", "http://"))
+
+
+def paragraphs(text: str) -> Markup:
+    """Plain text as paragraphs, one for each block between empty lines; line ends are kept."""
+    blocks = [block.strip() for block in re.split(r"\n\s*\n", text.replace("\r\n", "\n")) if block.strip()]
+    lines = (Markup("<br>").join(escape(line) for line in block.split("\n")) for block in blocks)
+    return Markup("\n").join(Markup("<p>{}</p>").format(block) for block in lines)
