@@ -4,10 +4,10 @@ They call the operations in the visitor's name (`client`), and render what these
 pages; `frame` shows them.
 """
 
-from . import buying, entering, shop
+from . import account, buying, entering, shop, wallet
 from .frame import Frame
 from .site import Site
 
-PAGES = (shop.pages, buying.pages, entering.pages)
+PAGES = (shop.pages, buying.pages, entering.pages, wallet.pages, account.pages)
 
 __all__ = ["PAGES", "Frame", "Site"]

@@ -25,6 +25,13 @@ NOTICES = {
     "cart_changed": N_("Your cart is up to date."),
     "tickets_yours": N_("Done: these tickets are yours. They are in the mail too."),
     "registered": N_("Welcome! We have sent you a code, so that we know the address is yours."),
+    "tickets_sent": N_("Sent. They stay yours until the other takes them."),
+    "tickets_claimed": N_("These tickets are yours now."),
+    "transfer_cancelled": N_("The tickets stay where they were."),
+    "password_changed": N_("Your password is changed."),
+    "verified": N_("Thank you: your address is verified."),
+    "session_ended": N_("Signed out there."),
+    "leaving": N_("Your account is closed. Goodbye, and thank you."),
     "order_cancelled": N_("The order is cancelled and its places are free again."),
 }
 
@@ -38,6 +45,21 @@ def slug(title: str) -> str:
     """A title as the readable tail of an address; `-` where none of its letters can stand there."""
     plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60] or "-"
+
+
+def person(account: dict[str, Any]) -> str:
+    """What to call somebody."""
+    return f"{account['firstName']} {account['lastName']}".strip() or str(account["username"] or account["number"])
+
+
+def browser(agent: str) -> str:
+    """A browser's description of itself, as people call it."""
+    names = (("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrome", "Chrome"), ("Safari", "Safari"))
+    systems = (("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"))
+    more = (("Mac OS", "macOS"), ("Linux", "Linux"))
+    name = next((said for part, said in names if part in agent), agent[:40] or "?")
+    system = next((said for part, said in (*systems, *more) if part in agent), "")
+    return f"{name}, {system}" if system else name
 
 
 def event_path(event: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from ticketing.accounts.errors import NotYourAccount
 from ticketing.accounts.queries import account_for, build_short_account, short_columns
-from ticketing.events.queries import ACTIVE, EVENTS
+from ticketing.events.queries import ACTIVE, EVENTS, OVER
 from ticketing.events.schemas import Event
 from ticketing.kit import clock
 from ticketing.kit.database import Connection, Row
@@ -84,7 +84,7 @@ WALLET: Listing[Ticket] = Listing(
 HAS_TICKETS = """event.id IN (
     SELECT ticket.event_id FROM tickets ticket WHERE ticket.owner_id = $1 AND ticket.status <> 'Voided')"""
 
-ITINERARY: Listing[Event] = replace(EVENTS, filters={"active": ACTIVE})
+ITINERARY: Listing[Event] = replace(EVENTS, filters={"active": ACTIVE, "over": OVER})
 
 
 async def held_ticket(db: Connection, caller: Caller, number: str, serial: str) -> Ticket:
