@@ -5,7 +5,7 @@ from ticketing.settings import Settings
 from ticketing.web.operations import Call, Operations, Reply, created
 from ticketing.web.paging import Page
 
-from . import actions, queries, refusals
+from . import actions, guests, queries, refusals
 from .errors import EventCancelled, NobodyAdmitted
 from .schemas import ADMISSION, Admission, Refusal, RefusalPage, TicketPage
 
@@ -113,6 +113,23 @@ async def list_event_refusals(call: Call) -> Reply:
         page = await refusals.REFUSALS.page(db, call.query, where=where, values=values, build=refusals.builder(gate))
         dropped = await refusals.count_dropped(db, gate)
     return Reply(RefusalPage(page.page, page.records, page.total, page.entries, dropped))
+
+
+@operations(
+    "GET /events/{event}/guests",
+    answers=Page[guests.Guest],
+    listing=guests.GUESTS,
+    errors=[NotHostAdministrator],
+)
+async def list_event_guests(call: Call) -> Reply:
+    """List guests.
+
+    Whoever holds tickets of the event, ticket by ticket, found by words of a name, an e-mail address, an order's number
+    or the beginning of a serial. A gate's key finds by names, and is told no more than names.
+    """
+    async with call.reading() as db:
+        gate = await queries.gate_for(db, call.caller, call.path["event"])
+        return Reply(await guests.page_of_guests(db, gate, call.query))
 
 
 @operations("GET /events/{event}/refusals/{refusal}", answers=Refusal, errors=[NotHostAdministrator])

@@ -4,10 +4,19 @@ They call the operations in the visitor's name (`client`), and render what these
 pages; `frame` shows them.
 """
 
-from . import account, buying, entering, shop, wallet
+from . import account, buying, console, drafting, entering, running, shop, wallet
 from .frame import Frame
 from .site import Site
 
-PAGES = (shop.pages, buying.pages, entering.pages, wallet.pages, account.pages)
+PAGES = (
+    shop.pages,
+    buying.pages,
+    entering.pages,
+    wallet.pages,
+    account.pages,
+    console.pages,
+    drafting.pages,
+    running.pages,
+)
 
 __all__ = ["PAGES", "Frame", "Site"]

@@ -58,6 +58,13 @@ class Pages:
         return declare
 
 
+class Fields(dict[str, Any]):
+    """What a form says of its fields: nothing, of those that are not named."""
+
+    def __missing__(self, name: str) -> str:
+        return ""
+
+
 class Frame:
     """Everything that pages need to be shown: templates in each language, files, the site, and the API below."""
 
@@ -116,7 +123,7 @@ class Frame:
             return visit.go_to_sign_in()
         reason = {403: "forbidden", 404: "missing", 429: "often", 503: "busy"}.get(answer.status)
         if reason is None:
-            log.error("page.refused", status=answer.status, path=visit.request.url.path)
+            log.error("page.refused", status=answer.status, reason=answer.text, path=visit.request.url.path)
             reason = "broken"
         response = await self.stop(visit, 500 if reason == "broken" else answer.status, reason)
         if after := answer.headers.get("retry-after"):
@@ -147,6 +154,9 @@ class Frame:
     ) -> Response:
         """A page, rendered from its template with these facts and those of every page."""
         account = await visit.find_account()
+        for name in ("faults", "filled"):
+            if name in facts:
+                facts[name] = Fields(facts[name])
         html = (
             self.environment(visit.language)
             .get_template(template)

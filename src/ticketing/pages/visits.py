@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -23,7 +24,8 @@ KEY_SHAPE = re.compile(r"[0-9a-f]{32}", re.ASCII)
 SESSION_SECONDS = 30 * 24 * 3600
 LARGEST_COOKIE = 3500
 MOST_FIELDS = 500
-LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+LARGEST_FORM = 256 * 1024
+LARGEST_UPLOAD = 22 * 1024 * 1024  # two pictures of 10 MiB and what is told about them
 
 
 class SignInNeeded(Exception):
@@ -144,9 +146,13 @@ class Visit:
         elif not site:
             raise Foreign  # neither: no browser of today sends a form so
 
-    async def form(self) -> "Form":
-        """The form that was sent."""
+    async def form(self, *, with_files: bool = False) -> "Form":
+        """The form that was sent. Raises HTTPException for one that is too large, or does not say how large it is."""
         if self._form is None:
+            length = self.request.headers.get("content-length", "")
+            most = LARGEST_UPLOAD if with_files else LARGEST_FORM
+            if not length.isdigit() or len(length) > 12 or int(length) > most:
+                raise HTTPException(413)
             self._form = await self.request.form(max_files=4, max_fields=MOST_FIELDS, max_part_size=1024 * 1024)
         return Form(self._form)
 

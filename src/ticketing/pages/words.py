@@ -32,6 +32,14 @@ NOTICES = {
     "verified": N_("Thank you: your address is verified."),
     "session_ended": N_("Signed out there."),
     "leaving": N_("Your account is closed. Goodbye, and thank you."),
+    "host_made": N_("Your host is registered. Now its first event."),
+    "person_added": N_("Invited. They find the invitation on their own pages."),
+    "draft_kept": N_("The draft is kept. Now its sections: what can be bought, for how much."),
+    "submitted": N_("The event is with the reviewers. You will get a letter."),
+    "listed": N_("The event is on sale again."),
+    "unlisted": N_("The event is off the lists. Its tickets stay valid."),
+    "event_cancelled": N_("The event is cancelled. Everybody is told, and whoever paid gets the money back."),
+    "removed": N_("It is gone."),
     "order_cancelled": N_("The order is cancelled and its places are free again."),
 }
 

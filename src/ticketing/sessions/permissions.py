@@ -104,6 +104,7 @@ MAY_CALL: dict[str, frozenset[Level]] = {
     "list_event_admissions": GATES,
     "retrieve_admission": GATES,
     "list_event_refusals": GATES,
+    "list_event_guests": GATES,
     "retrieve_refusal": GATES,
     # orders
     "list_orders": STAFF,
