@@ -114,6 +114,7 @@ list_event_tokens              401  403  403  403* 403* 200  403* 403  403  403*
 manage_admission_tokens        401  403  403  403* 403* 400  403* 403  403  403* 400
 retrieve_admission_token       401  403  403  403* 403* 200  403* 403  403  403* 200
 update_admission_token         401  403  403  403* 403* 400  403* 403  403  403* 400
+renew_admission_token          401  403  403  403* 403* 201  403* 403  403  403* 201
 invalidate_admission_token     401  403  403  403* 403* 200  403* 403  403  403* 200
 list_event_tickets             401  403  403  403* 403* 200  403* 200  403  403* 200
 admit_event_patrons            401  403  403  403* 403* 400  403* 400  403  403* 400

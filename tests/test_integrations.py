@@ -5,8 +5,9 @@ import re
 import asyncpg
 import pytest
 
-from conftest import NEW_IDS, Client, unique
-from ticketing.kit.vault import hash_key
+from conftest import NEW_IDS, SECRET, Client, unique
+from ticketing.kit.vault import Vault, hash_key
+from ticketing.sessions.gate_keys import gate_codes
 from ticketing.sessions.integrations import create_integration, revoke_integration
 
 GENERAL = {"error": "There is presently no resource with the given URI."}
@@ -116,6 +117,6 @@ async def test_a_key_may_be_given_by_whoever_runs_the_server(administrator: Clie
     made = await create_integration(db, NEW_IDS.new, unique("Shop"), "support", key=key)
     assert made.key == key
     assert (await Client(administrator.http, key).get("/accounts")).status == 200
-    await revoke_integration(db, int(made.id))
+    await revoke_integration(db, gate_codes(Vault(SECRET)), int(made.id))
     with pytest.raises(ValueError, match="32 lower-case hex"):
         await create_integration(db, NEW_IDS.new, "x", "support", key="AB" * 16)

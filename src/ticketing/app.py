@@ -41,6 +41,7 @@ from .reports import routes as reports
 from .reports.files import Exports
 from .sessions import integration_routes as integrations
 from .sessions import routes as sessions
+from .sessions.gate_keys import gate_codes
 from .sessions.gatekeeper import KeyGatekeeper
 from .sessions.keys import Keys
 from .sessions.permissions import MAY_CALL
@@ -118,7 +119,7 @@ def build_app(settings: Settings) -> Edge:
     keys = Keys(reads, database, settings, visitors_key)
     passwords, pictures, press, exports = Passwords(), Pictures(), Press(), Exports()
     intake, shield, providers = build_intake(database, settings), Shield(), build_providers(settings, database)
-    things = (reads, keys, passwords, pictures, press, exports, vault, intake, shield, providers)
+    things = (reads, keys, passwords, pictures, press, exports, vault, gate_codes(vault), intake, shield, providers)
     services = Services(settings, database, *things)
     gatekeeper = KeyGatekeeper(settings, database, vault, keys)
 

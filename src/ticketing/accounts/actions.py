@@ -16,6 +16,7 @@ from .codes import Purpose, close_requests
 from .erasing import erase
 from .errors import AccountHoldsTickets, AccountNotFound, LastAdministrator, RunsHostAlone
 from .forms import PROFILE
+from .gates import GateCodes
 from .locks import lock_accounts
 from .open_transfers import end_transfers_of
 from .queries import find_account
@@ -270,10 +271,11 @@ async def ensure_hosts_are_run(db: Connection, without: int) -> None:
         raise RunsHostAlone
 
 
-async def deactivate_account(db: Connection, account_id: int) -> None:
+async def deactivate_account(db: Connection, gate_codes: GateCodes, account_id: int) -> None:
     """Close an account that is locked by the caller: its keys stop, its sessions end, and its owner is told.
 
-    What it holds unpaid is free at once; money that is on its way for such an order goes back.
+    What it holds unpaid is free at once; money that is on its way for such an order goes back. The gate codes it could
+    read are renewed.
 
     Raises LastAdministrator.
     """
@@ -283,6 +285,7 @@ async def deactivate_account(db: Connection, account_id: int) -> None:
     is_program = await db.fetchval(
         "UPDATE accounts SET activated = false WHERE id = $1 RETURNING integration", account_id
     )
+    await gate_codes.renew_known_to(db, account_id)
     await _end_sessions(db, account_id)
     if not is_program:
         await post(db, [Letter("deactivated", account=account_id)])
@@ -294,11 +297,12 @@ async def activate_account(db: Connection, account_id: int) -> None:
     await announce(db)
 
 
-async def delete_account(db: Connection, account_id: int) -> None:
+async def delete_account(db: Connection, gate_codes: GateCodes, account_id: int) -> None:
     """Erase a person (or end an integration): what they ordered stays, with an anonymous customer.
 
     The account is locked by the caller. Its keys end, it administers no host, what is on its way from or to it is
-    cancelled, and what it holds unpaid is free; money that is on its way for such an order goes back.
+    cancelled, and what it holds unpaid is free; money that is on its way for such an order goes back. The gate codes it
+    could read are renewed.
 
     Raises LastAdministrator, RunsHostAlone, AccountHoldsTickets.
     """
@@ -309,6 +313,7 @@ async def delete_account(db: Connection, account_id: int) -> None:
         raise AccountHoldsTickets
     await _let_holds_run_out(db, account_id)
     await end_transfers_of(db, account_id)
+    await gate_codes.renew_known_to(db, account_id)
     await erase(db, account_id)
     await _end_sessions(db, account_id)
     await db.execute(

@@ -6,6 +6,7 @@ from ticketing.web.operations import Call, Operations, Reply, done
 
 from . import actions, forms, queries
 from .errors import AccountNotFound, LastAdministrator, NotYourAccount, RunsHostAlone
+from .gates import GateCodes
 
 operations = Operations("Account Activation")
 
@@ -34,7 +35,7 @@ async def toggle_account(call: Call) -> Reply:
         if wanted:
             await actions.activate_account(db, account["id"])
         else:
-            await actions.deactivate_account(db, account["id"])
+            await actions.deactivate_account(db, call.the(GateCodes), account["id"])
         uri = f"/accounts/{account['number']}"
         await history.record(db, call.new_id(), call.caller, f"account.{act}", uri, reason=values["reason"])
     return done(f"The account was {act}.", 201)
@@ -54,7 +55,7 @@ async def request_deletion(call: Call) -> Reply:
         account_id = await queries.lock_own(db, call.caller, call.path["number"])
         values = await forms.REASON.read(call.json(), db)
         await actions.ensure_hosts_are_run(db, account_id)
-        await actions.deactivate_account(db, account_id)
+        await actions.deactivate_account(db, call.the(GateCodes), account_id)
         await post(db, [Letter("deletion_requested", about={"account": account_id})])
         uri = f"/accounts/{call.caller.number}"
         await history.record(db, call.new_id(), call.caller, "account.deletion_requested", uri, reason=values["reason"])

@@ -11,6 +11,7 @@ from ticketing.web.paging import Page
 
 from . import actions, forms, queries
 from .errors import AccountHoldsTickets, AccountNotFound, LastAdministrator, NotYourAccount, RunsHostAlone
+from .gates import GateCodes
 from .passwords import Passwords
 from .schemas import Account, Lookup, Preferences
 
@@ -131,7 +132,7 @@ async def delete_account(call: Call) -> Reply:
     """
     async with call.transaction() as db:
         account_id = await queries.account_for(db, call.caller, call.path["number"], locking=True)
-        await actions.delete_account(db, account_id)
+        await actions.delete_account(db, call.the(GateCodes), account_id)
         await history.record(
             db, call.new_id(), call.caller, "account.deleted", f"/accounts/{call.path['number'].upper()}"
         )

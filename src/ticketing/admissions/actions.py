@@ -9,6 +9,7 @@ from ticketing.kit.database import Connection, Row
 from ticketing.kit.metrics import Count
 from ticketing.kit.vault import Vault
 from ticketing.sessions.gate_keys import issue_token as write_token
+from ticketing.sessions.gate_keys import renew_tokens
 from ticketing.web.callers import Caller, announce
 from ticketing.web.errors import InvalidValues, NotFound, about
 
@@ -181,9 +182,9 @@ async def issue_token(
 
 
 async def lock_token(db: Connection, event_id: int, token_id: int | None) -> Row:
-    """The id and `global` of a token that stays as it is until the transaction ends. Raises NotFound."""
+    """The id, `global` and generation of a token that stays as it is until the transaction ends. Raises NotFound."""
     row = await db.fetchrow(
-        "SELECT id, global FROM tokens WHERE id = $1 AND event_id = $2 AND removed_at IS NULL FOR UPDATE",
+        "SELECT id, global, generation FROM tokens WHERE id = $1 AND event_id = $2 AND removed_at IS NULL FOR UPDATE",
         token_id,
         event_id,
     )
@@ -210,6 +211,14 @@ async def update_token(
     await db.execute("DELETE FROM token_sections WHERE token_id = $1", token["id"])
     await _write_sections(db, token["id"], sections)
     await record(db, new_id(), caller, "token.updated", _uri(event_id, token["id"]))
+
+
+async def renew_token(
+    db: Connection, vault: Vault, new_id: Callable[[], int], caller: Caller, event_id: int, token: Row
+) -> None:
+    """Give the token another code and another key; the old ones open nothing any more."""
+    await renew_tokens(db, vault, [token])
+    await record(db, new_id(), caller, "token.renewed", _uri(event_id, token["id"]))
 
 
 async def invalidate_token(

@@ -74,11 +74,14 @@ async def gate_for(db: Connection, caller: Caller, segment: str) -> Gate:
 
 
 async def managed_event(db: Connection, caller: Caller, segment: str) -> int:
-    """The id of an event whose tokens this caller may manage. Raises NotFound, NotHostAdministrator."""
+    """The id of an event whose tokens this caller may manage; he may until the transaction ends.
+
+    Raises NotFound, NotHostAdministrator.
+    """
     row = await db.fetchrow("SELECT id, host_id FROM events WHERE id = $1 AND removed_at IS NULL", ids.parse(segment))
     if row is None:
         raise NotFound
-    await ensure_administers(db, caller, row["host_id"])
+    await ensure_administers(db, caller, row["host_id"], locking=True)
     return int(row["id"])
 
 
@@ -146,7 +149,7 @@ async def get_token_key(db: Connection, vault: Vault, typed: str) -> TokenKey:
         raise CodeNotFound
     digests = [code_digest(vault, reading) for reading in readings(code)]
     rows = await db.fetch(
-        f"SELECT token.id, token.code_hmac, token.event_id, {_OPENED} AS sections"
+        f"SELECT token.id, token.generation, token.code_hmac, token.event_id, {_OPENED} AS sections"
         "  FROM tokens token JOIN events event ON event.id = token.event_id"
         " WHERE token.code_hmac = ANY($1::bytea[]) AND token.removed_at IS NULL"
         "   AND event.removed_at IS NULL AND event.status <> 'Cancelled'",
@@ -156,7 +159,7 @@ async def get_token_key(db: Connection, vault: Vault, typed: str) -> TokenKey:
     if len(exact_ones or rows) != 1:
         raise CodeNotFound
     (row,) = exact_ones or rows
-    return TokenKey(gate_key(vault, row["id"]), f"/events/{row['event_id']}", _section_uris(row))
+    return TokenKey(gate_key(vault, row["id"], row["generation"]), f"/events/{row['event_id']}", _section_uris(row))
 
 
 # Tickets

@@ -20,7 +20,7 @@ async def list_event_tokens(call: Call) -> Reply:
 
     The global one first, which opens every section of the event, later ones too.
     """
-    async with call.reading() as db:
+    async with call.transaction() as db:
         event_id = await queries.managed_event(db, call.caller, call.path["event"])
         return Reply(
             await queries.TOKENS.page(
@@ -56,7 +56,7 @@ async def manage_admission_tokens(call: Call) -> Reply:
 @operations("GET /events/{event}/tokens/{token}", answers=Token, errors=[NotHostAdministrator])
 async def retrieve_admission_token(call: Call) -> Reply:
     """Retrieve admission token details."""
-    async with call.reading() as db:
+    async with call.transaction() as db:
         event_id = await queries.managed_event(db, call.caller, call.path["event"])
         return Reply(await queries.get_token(db, call.the(Vault), event_id, ids.parse(call.path["token"])))
 
@@ -73,6 +73,21 @@ async def update_admission_token(call: Call) -> Reply:
         values = await TOKEN.read(call.json(), db)
         await actions.update_token(db, call.new_id, call.caller, event_id, token, values["sections"])
         return Reply(await queries.get_token(db, call.the(Vault), event_id, token["id"]))
+
+
+@operations("POST /events/{event}/tokens/{token}/renewals", answers=Token, status=201, errors=[NotHostAdministrator])
+async def renew_admission_token(call: Call) -> Reply:
+    """Renew an admission token.
+
+    Also the global one: another code and another key, for the same sections. The old ones open nothing from that moment
+    on, so its staff type the new code.
+    """
+    vault = call.the(Vault)
+    async with call.transaction() as db:
+        event_id = await queries.managed_event(db, call.caller, call.path["event"])
+        token = await actions.lock_token(db, event_id, ids.parse(call.path["token"]))
+        await actions.renew_token(db, vault, call.new_id, call.caller, event_id, token)
+        return created(await queries.get_token(db, vault, event_id, token["id"]))
 
 
 @operations("DELETE /events/{event}/tokens/{token}", errors=[GlobalToken, NotHostAdministrator])

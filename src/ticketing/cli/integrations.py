@@ -87,7 +87,9 @@ async def _revoke(integration: str, data_dir: Path | None) -> None:
     from ticketing.kit import ids
     from ticketing.sessions import integrations
 
+    from .gate_codes import gate_codes
+
     async with desk(data_dir, existing=True) as one:
-        await integrations.revoke_integration(one.db, ids.parse(integration))
+        await integrations.revoke_integration(one.db, gate_codes(data_dir), ids.parse(integration))
         await history.record(one.db, one.new_id(), None, "integration.revoked", f"/integrations/{integration}")
     say("The key is revoked.")

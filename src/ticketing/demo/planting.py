@@ -34,7 +34,7 @@ from ticketing.payments.providers.sandbox import Sandbox, enter_charge, enter_re
 from ticketing.payments.refunds import Request, conclude_refund, open_refund
 from ticketing.regions import actions as regions
 from ticketing.regions.schemas import REGION
-from ticketing.sessions.gate_keys import change_code
+from ticketing.sessions.gate_keys import change_code, gate_codes
 from ticketing.sessions.integrations import create_integration
 from ticketing.settings import Settings
 from ticketing.submissions import actions as submissions
@@ -163,7 +163,7 @@ class _Planter:
         for purpose in Purpose:
             email = f"{content.NEWCOMER}@example.com"
             await request_code(self.db, self.vault, self.settings, self.new_id(), purpose, email)
-        await accounts.deactivate_account(self.db, self.people[content.CLOSED])
+        await accounts.deactivate_account(self.db, gate_codes(self.vault), self.people[content.CLOSED])
         await post(self.db, [Letter("deletion_requested", about={"account": self.people[content.CLOSED]})])
 
     async def _plant_event(self, event: DemoEvent) -> None:

@@ -6,6 +6,8 @@ from ticketing.kit.collation import sort_key
 from ticketing.kit.database import Connection
 from ticketing.kit.identity import identity
 from ticketing.kit.searching import fold
+from ticketing.kit.vault import Vault
+from ticketing.sessions.gate_keys import renew_tokens_of
 from ticketing.web.errors import Taken
 
 from .errors import LastAdministrator
@@ -79,8 +81,10 @@ async def add_administrator(db: Connection, host_id: int, account_id: int) -> bo
     return status == "INSERT 0 1"
 
 
-async def remove_administrator(db: Connection, host_id: int, account_id: int) -> None:
+async def remove_administrator(db: Connection, vault: Vault, host_id: int, account_id: int) -> None:
     """Take the host out of the account's hands; the host is locked, so that two cannot leave at once.
+
+    The gate codes of its events are renewed: the account could read them.
 
     Raises LastAdministrator when nobody else would be left.
     """
@@ -93,3 +97,4 @@ async def remove_administrator(db: Connection, host_id: int, account_id: int) ->
     ):
         raise LastAdministrator
     await db.execute("DELETE FROM host_administrators WHERE host_id = $1 AND account_id = $2", host_id, account_id)
+    await renew_tokens_of(db, vault, [host_id])

@@ -88,15 +88,19 @@ async def find_host(db: Connection, host_id: int) -> int | None:
     return found
 
 
-async def ensure_administers(db: Connection, caller: Caller, host_id: int) -> None:
+async def ensure_administers(db: Connection, caller: Caller, host_id: int, *, locking: bool = False) -> None:
     """Raise NotHostAdministrator when this caller may not act for the host.
 
     The platform's administrators may. A removed host keeps its administrators, who go on running its events.
+    `locking` nobody takes that right away until the transaction ends.
     """
     if caller.administers:
         return
+    lock = "FOR SHARE" if locking else ""
+    if locking and not await db.fetchval(f"SELECT activated FROM accounts WHERE id = $1 {lock}", caller.account):
+        raise NotHostAdministrator
     if caller.account is None or not await db.fetchval(
-        "SELECT true FROM host_administrators WHERE host_id = $1 AND account_id = $2", host_id, caller.account
+        f"SELECT true FROM host_administrators WHERE host_id = $1 AND account_id = $2 {lock}", host_id, caller.account
     ):
         raise NotHostAdministrator
 

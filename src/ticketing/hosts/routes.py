@@ -4,6 +4,7 @@ from ticketing.accounts.errors import AccountNotFound, NotYourAccount
 from ticketing.accounts.queries import ShortAccount, account_for, find_account
 from ticketing.history import recording as history
 from ticketing.kit.database import Connection
+from ticketing.kit.vault import Vault
 from ticketing.web.errors import Taken
 from ticketing.web.operations import Call, Operations, Reply, created, done
 from ticketing.web.paging import Page
@@ -124,16 +125,16 @@ async def add_host_administrator(call: Call) -> Reply:
 async def remove_host_administrator(call: Call) -> Reply:
     """Remove a host administrator.
 
-    The last one cannot be removed.
+    The last one cannot be removed. All gate codes of the host's events are renewed, with their keys.
     """
     async with call.transaction() as db:
         host_id = await queries.host_for(db, call.caller, call.path["host"], locking=True)
         account_id = await find_account(db, call.path["number"])
         if account_id is None or await queries.find_administrator(db, host_id, account_id) is None:
             raise AccountNotFound
-        await actions.remove_administrator(db, host_id, account_id)
+        await actions.remove_administrator(db, call.the(Vault), host_id, account_id)
         await _record(call, db, "host.administrator_removed", host_id, call.path["number"])
-    return done("The administrator was removed from the event host.")
+    return done("The administrator was removed from the event host. The gate codes of its events were renewed.")
 
 
 @operations(

@@ -1,20 +1,25 @@
 """Gate tokens: the code that staff type, and the API key it stands for.
 
-The code is kept encrypted (a host may read it again) and found by its HMAC; the key is derived from the token's id
-by the server's secret and is nowhere stored but as a hash. Neither can be had from the database alone.
+The code is kept encrypted (a host may read it again) and found by its HMAC; the key is derived from the token's id and
+generation by the server's secret and is nowhere stored but as a hash. Neither can be had from the database alone.
+A token that is renewed keeps its id; code and key are others from then on.
 """
 
 import itertools
 import re
 import secrets
 import string
+from collections.abc import Sequence
 
-from ticketing.kit.database import Connection
+from ticketing.accounts.gates import GateCodes
+from ticketing.kit.database import Connection, Row
 from ticketing.kit.vault import Vault, hash_key
+from ticketing.web.callers import announce
 
 CODE_LENGTH = 8
 _ALPHABET = "".join(sorted(set(string.digits + string.ascii_uppercase) - set("0O1I")))
 _ALIKE = {letter: group for group in ("O0", "LI1") for letter in group}
+RENEWED_AT_A_TIME = 500  # others have their turn in between
 MOST_READINGS = 81  # of one typed code; beyond it only itself, and as codes are made now
 _CODE = re.compile(rf"[0-9A-Z]{{{CODE_LENGTH}}}")
 _CODE_PURPOSE = "gate token code"
@@ -35,7 +40,7 @@ async def issue_token(db: Connection, vault: Vault, new_id: int, event_id: int, 
             event_id,
             vault.encrypt(_CODE_PURPOSE, code),
             code_digest(vault, code),
-            hash_key(gate_key(vault, new_id)),
+            hash_key(gate_key(vault, new_id, 0)),
             is_global,
         )
         if written is not None:
@@ -57,9 +62,74 @@ async def change_code(db: Connection, vault: Vault, token_id: int, code: str) ->
     )
 
 
-def gate_key(vault: Vault, token_id: int) -> str:
-    """The API key of the token, 32 lower-case hex characters."""
-    return vault.derive_key(_KEY_PURPOSE, str(token_id))
+_RENEW = """
+UPDATE tokens SET generation = fresh.generation, code_encrypted = fresh.code_encrypted, code_hmac = fresh.code_hmac,
+       key_hash = fresh.key_hash
+  FROM unnest($1::bigint[], $2::int[], $3::bytea[], $4::bytea[], $5::bytea[])
+       AS fresh (id, generation, code_encrypted, code_hmac, key_hash)
+ WHERE tokens.id = fresh.id"""
+
+# A cancelled event's codes open nothing; those of one that is over still do.
+_TOKENS_OF = """
+SELECT token.id, token.generation FROM tokens token JOIN events event ON event.id = token.event_id
+ WHERE event.host_id = ANY($1::bigint[]) AND event.removed_at IS NULL AND event.status <> 'Cancelled'
+   AND token.removed_at IS NULL AND token.id > $2
+ ORDER BY token.id LIMIT $3 FOR UPDATE OF token"""
+
+
+async def renew_tokens(db: Connection, vault: Vault, tokens: Sequence[Row]) -> None:
+    """Give tokens (id and generation, locked by the caller) other codes and keys; the old ones end at once."""
+    codes = await _free_codes(db, vault, len(tokens))
+    generations = [token["generation"] + 1 for token in tokens]
+    keys = [gate_key(vault, token["id"], number) for token, number in zip(tokens, generations, strict=True)]
+    await db.execute(
+        _RENEW,
+        [token["id"] for token in tokens],
+        generations,
+        [vault.encrypt(_CODE_PURPOSE, code) for code in codes.values()],
+        list(codes),
+        [hash_key(key) for key in keys],
+    )
+    await announce(db)
+
+
+async def renew_tokens_of(db: Connection, vault: Vault, hosts: Sequence[int]) -> None:
+    """Renew every token of these hosts' events: somebody who could read the codes no longer may."""
+    last = 0
+    while tokens := await db.fetch(_TOKENS_OF, hosts, last, RENEWED_AT_A_TIME):
+        await renew_tokens(db, vault, tokens)
+        last = tokens[-1]["id"]
+
+
+async def renew_tokens_known_to(db: Connection, vault: Vault, account_id: int) -> None:
+    """Renew the tokens of all hosts that this account administers, which the caller closes; he holds its lock."""
+    # Whoever reads codes as one of their administrators holds his row, and waits here for what follows.
+    rows = await db.fetch(
+        "SELECT host_id FROM host_administrators WHERE account_id = $1 ORDER BY host_id FOR UPDATE", account_id
+    )
+    await renew_tokens_of(db, vault, [row["host_id"] for row in rows])
+
+
+def gate_codes(vault: Vault) -> GateCodes:
+    """What the packages below this one may do about gates."""
+    return GateCodes(lambda db, account_id: renew_tokens_known_to(db, vault, account_id))
+
+
+async def _free_codes(db: Connection, vault: Vault, count: int) -> dict[bytes, str]:
+    """So many codes that no token has, by their digests."""
+    codes: dict[bytes, str] = {}
+    while len(codes) < count:
+        drawn = {code_digest(vault, code): code for code in (new_code() for _ in range(count - len(codes)))}
+        taken = await db.fetch("SELECT code_hmac FROM tokens WHERE code_hmac = ANY($1::bytea[])", list(drawn))
+        for row in taken:
+            del drawn[row["code_hmac"]]
+        codes |= drawn
+    return codes
+
+
+def gate_key(vault: Vault, token_id: int, generation: int) -> str:
+    """The API key of the token, 32 lower-case hex characters; another in each generation."""
+    return vault.derive_key(_KEY_PURPOSE, f"{token_id}:{generation}" if generation else str(token_id))
 
 
 def read_code(vault: Vault, sealed: bytes) -> str:

@@ -1,5 +1,6 @@
 """Integrations over HTTP."""
 
+from ticketing.accounts.gates import GateCodes
 from ticketing.history import recording as history
 from ticketing.kit import ids
 from ticketing.web.errors import Taken
@@ -62,6 +63,6 @@ async def revoke_integration(call: Call) -> Reply:
     """
     integration_id = ids.parse(call.path["integration"])
     async with call.transaction() as db:
-        await integrations.revoke_integration(db, integration_id)
+        await integrations.revoke_integration(db, call.the(GateCodes), integration_id)
         await history.record(db, call.new_id(), call.caller, "integration.revoked", f"/integrations/{integration_id}")
     return done("The integration was revoked.")

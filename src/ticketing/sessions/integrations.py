@@ -6,6 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from ticketing.accounts.actions import create_integration_account
+from ticketing.accounts.gates import GateCodes
 from ticketing.kit.database import Connection
 from ticketing.kit.identity import identity
 from ticketing.kit.vault import hash_key
@@ -52,8 +53,11 @@ async def create_integration(
     return msgspec.structs.replace(await get_integration(db, integration_id), key=key)
 
 
-async def revoke_integration(db: Connection, integration_id: int | None) -> None:
-    """Close an integration; its key stops at once, in every process, and its account is gone. Raises NotFound."""
+async def revoke_integration(db: Connection, gate_codes: GateCodes, integration_id: int | None) -> None:
+    """Close an integration: its key stops at once, in every process, and its account is gone.
+
+    The gate codes it could read are renewed. Raises NotFound.
+    """
     account_id = await db.fetchval(
         "UPDATE integrations SET revoked_at = clock() WHERE id = $1 AND revoked_at IS NULL RETURNING account_id",
         integration_id,
@@ -61,4 +65,5 @@ async def revoke_integration(db: Connection, integration_id: int | None) -> None
     if account_id is None:
         raise NotFound
     await db.execute("UPDATE accounts SET removed_at = clock() WHERE id = $1", account_id)
+    await gate_codes.renew_known_to(db, account_id)
     await announce(db)

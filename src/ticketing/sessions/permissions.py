@@ -98,6 +98,7 @@ MAY_CALL: dict[str, frozenset[Level]] = {
     "manage_admission_tokens": PEOPLE,
     "retrieve_admission_token": PEOPLE,
     "update_admission_token": PEOPLE,
+    "renew_admission_token": PEOPLE,
     "invalidate_admission_token": PEOPLE,
     "list_event_tickets": GATES,
     "admit_event_patrons": GATES,
