@@ -101,6 +101,7 @@ async def test_a_host_registers_an_event(administrator: Client, alice: Client, d
         "category": category,
         "subcategory": "Jazz",
         "start": "2034-06-07T20:00",
+        "doors": "",
         "end": "9999-12-31T23:59:59.999Z",
         "venue": venue | {"region": region},
         "disclaimer": "At your own risk",

@@ -16,6 +16,7 @@ from conftest import SECRET, Client, MakePerson, unique
 from mailed import mailed_code
 from mailing import FROM, MailServer, Office, clock_moved, html_of, mail_server, postman, text_of
 from makers import (
+    card,
     hold_tickets,
     id_of,
     list_event,
@@ -548,3 +549,62 @@ async def test_readiness_tells_of_mail_that_waits(
     assert body["ready"] is True
     assert body["checks"]["mail"]["ok"] is False
     await db.execute("DELETE FROM mails")
+
+
+async def test_a_venue_that_moves_is_told_to_holders_with_the_new_ticket(
+    alice: Client, bob: Client, administrator: Client, db: asyncpg.Connection, mail: Post
+) -> None:
+    venue = await make_venue(administrator, name=unique("Old Hall"))
+    event = await make_event(alice, administrator, venue=venue["self"], doors="2034-06-07T19:00")
+    section = await make_section(alice, event)
+    await list_event(administrator, event)
+    await hold_tickets(bob, alice, event, section, 2)
+    await mail.deliver()
+    place = {"name": venue["name"], "region": venue["region"].rsplit("/", 1)[1], "address": venue["address"]}
+    here = {"longitude": venue["longitude"], "latitude": venue["latitude"]}
+    assert (await administrator.put(venue["self"], {**place, **here})).status == 200
+    assert await mail.deliver() == {}  # nothing has moved
+    moved = {**place, "address": "Harbour Road 2", "longitude": -21.93, "latitude": 64.15}
+    assert (await administrator.put(venue["self"], moved)).status == 200
+    await mail.deliver()
+    message = mail.one(bob, "event_changed")
+    text = text_of(message)
+    assert "The time and the place of an event" in text
+    assert "20:00 to 23:00 (Reykjavik time, UTC), doors 19:00" in text
+    assert "It was to be: Wednesday, 7 June 2034, 20:00 to 23:00 (Antigua time, UTC−4), doors 19:00" in text
+    assert f"It was to be at: {venue['name']}, High Street" in text
+    assert "Harbour Road 2" in text
+    assert "they are attached anew" in text
+    assert [part.get_filename() for part in message.iter_attachments()] == ["tickets.pdf", "events.ics"]
+
+
+async def test_a_cancellation_tells_why(alice: Client, bob: Client, administrator: Client, mail: Post) -> None:
+    event = await make_event(alice, administrator)
+    section = await make_section(alice, event)
+    await list_event(administrator, event)
+    await hold_tickets(bob, alice, event, section)
+    await mail.deliver()
+    assert (await alice.post(f"{event['self']}/cancellations", reason="The hall\nwas flooded.")).status == 200
+    await mail.deliver()
+    text = text_of(mail.one(bob, "event_cancelled"))
+    assert "> The hall\n> was flooded." in text
+
+
+async def test_who_was_handed_a_ticket_on_hears_that_it_was_given_back(
+    alice: Client, bob: Client, administrator: Client, make_person: MakePerson, mail: Post
+) -> None:
+    carol = await make_person("carol")
+    event = await make_event(alice, administrator)
+    section = await make_section(alice, event, basePrice=10)
+    await list_event(administrator, event)
+    order = await bob.post("/orders", items={section_uri(event, section): 2})
+    assert (await bob.post(order["payments"], **card())).status == 201
+    sent = await bob.post("/transfers", recipient=carol.number, tickets={section_uri(event, section): 1})
+    assert (await carol.post(sent["claims"])).status == 201
+    await mail.deliver()
+    assert (await administrator.post(order["refunds"], reason="Ill")).status == 201
+    await mail.deliver()
+    assert mail.letters(bob)[-1] == "refund"
+    message = mail.one(carol, "tickets_voided")
+    assert message["Subject"] == f"No longer valid: your ticket to {event['title']}"
+    assert "it opens no gate any more" in text_of(message)

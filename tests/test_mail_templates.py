@@ -79,13 +79,16 @@ SAMPLES: list[tuple[str, dict[str, Any], list[str]]] = [
     ("transfer_claimed", TRANSFER, ["Cleo Day claimed", "no longer in your wallet"]),
     ("transfer_cancelled", TRANSFER, ["to Cleo Day was cancelled", "in your wallet again"]),
     ("transfer_cancelled", TRANSFER | {"sent": False, "other": ""}, ["from CL-1 to you was cancelled"]),
-    ("event_cancelled", {"event": JAZZ, "count": 2}, ["Jazz & Soca", WHEN, "your money comes back by itself"]),
+    ("event_cancelled", {"event": JAZZ, "count": 2, "reason": ""}, ["Jazz & Soca", WHEN, "comes back by itself"]),
+    ("event_cancelled", {"event": JAZZ, "count": 1, "reason": "The hall\nis flooded."}, ["The hall", "is flooded."]),
     (
         "event_changed",
         {"event": JAZZ, "before": OPEN, "count": 1},
         [WHEN, "Lookout", "Harpa", "Your ticket stays valid"],
     ),
     ("event_changed", {"event": OPEN, "before": JAZZ, "count": 2}, ["The date is open.", WHEN, "Your tickets stay"]),
+    ("tickets_voided", {"event": JAZZ, "count": 1}, ["it opens no gate", "Jazz & Soca"]),
+    ("tickets_voided", {"event": JAZZ, "count": 2}, ["they open no gate", "from whom you have them"]),
     ("section_removed", {"event": JAZZ, "section": "Lawn", "count": 1}, ["Lawn", "your ticket"]),
     (
         "submission_decided",

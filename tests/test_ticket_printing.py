@@ -458,7 +458,7 @@ async def test_the_press_is_bounded_in_number_and_in_time() -> None:
     assert all(isinstance(one, bytes | Busy | Overloaded) for one in outcomes)
     assert await press.print(many, "alice")
     press.close()
-    with pytest.raises(Busy):
+    with pytest.raises(Overloaded):
         await press.print(PrintPng("TK1.A"))
 
     hurried = Press(limit_seconds=0.05)  # shorter than a process takes to start

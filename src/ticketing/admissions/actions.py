@@ -136,7 +136,7 @@ def _judge_all(gate: Gate, scans: Iterable[Read], tickets: dict[str, Row], new_i
     admitted: set[str] = set()
     for read in scans:
         ticket = tickets.get(read.serial)
-        verdict = read.refusal or judge(_facts(read, ticket), gate.event, gate.sections)
+        verdict = read.refusal or judge(_facts(read, ticket), gate.event, gate.sections, doors_open=gate.doors_open)
         if ticket and verdict is Verdict.ADMITTED:
             if ticket["serial"] in admitted:
                 verdict = Verdict.ALREADY_ADMITTED

@@ -31,7 +31,7 @@ from .schemas import Admission, Token, TokenKey
 class Gate:
     """Where the caller stands: an event, and the sections the key opens (None: all, later ones too).
 
-    A gate key has a `token`, whoever is signed in an `account`.
+    A gate key has a `token`, whoever is signed in an `account`. `doors`: when they open, as sent.
     """
 
     event: int
@@ -39,6 +39,8 @@ class Gate:
     token: int | None = None
     sections: frozenset[int] | None = None
     account: int | None = None
+    doors: str = ""
+    doors_open: bool = True
 
     @property
     def key(self) -> int:
@@ -50,7 +52,8 @@ class Gate:
 
 
 _GATE = """
-SELECT event.id, event.host_id, event.status = 'Cancelled' AS cancelled, token.id AS token, token.global,
+SELECT event.id, event.host_id, event.status = 'Cancelled' AS cancelled, event.doors_text,
+       event.doors_at IS NULL OR event.doors_at <= clock() AS doors_open, token.id AS token, token.global,
        ARRAY(SELECT section_id FROM token_sections WHERE token_id = token.id) AS sections
   FROM events event LEFT JOIN tokens token
     ON token.id = $2 AND token.event_id = event.id AND token.removed_at IS NULL
@@ -65,12 +68,13 @@ async def gate_for(db: Connection, caller: Caller, segment: str) -> Gate:
     row = await db.fetchrow(_GATE, ids.parse(segment), caller.token)
     if row is None:
         raise NotFound
+    doors = {"doors": row["doors_text"], "doors_open": row["doors_open"]}
     if caller.level is not Level.GATE:
         await ensure_administers(db, caller, row["host_id"])
-        return Gate(row["id"], row["cancelled"], account=caller.account)
+        return Gate(row["id"], row["cancelled"], account=caller.account, **doors)
     if row["token"] is None or row["cancelled"]:
         raise Restricted
-    return Gate(row["id"], False, row["token"], None if row["global"] else frozenset(row["sections"]))
+    return Gate(row["id"], False, row["token"], None if row["global"] else frozenset(row["sections"]), **doors)
 
 
 async def managed_event(db: Connection, caller: Caller, segment: str) -> int:

@@ -32,7 +32,7 @@ async def list_event_tickets(call: Call) -> Reply:
             page = await queries.CHANGES.page(db, call.query, where=where, values=values)
         else:
             page = await queries.TICKETS.page(db, call.query, where=f"{where} AND {queries.VALID}", values=values)
-    return Reply(TicketPage(page.page, page.records, page.total, page.entries, cursor))
+    return Reply(TicketPage(page.page, page.records, page.total, page.entries, cursor, gate.doors))
 
 
 @operations(

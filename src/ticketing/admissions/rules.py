@@ -15,6 +15,7 @@ class Verdict(StrEnum):
     HANDED_ON = "handed on"
     IN_TRANSFER = "in transfer"
     ALREADY_ADMITTED = "already admitted"
+    DOORS_CLOSED = "doors closed"  # it will open this gate, but not yet
     FORGED = "forged"  # a payload that this server did not sign so
     UNKNOWN_KEY = "unknown key"  # a payload signed by another server, or with a key that is no longer trusted
     REISSUED = "reissued"  # a payload of the ticket as it was once issued, and no longer is
@@ -39,7 +40,7 @@ class Scanned(NamedTuple):
     is_current: bool = True
 
 
-def judge(ticket: Scanned | None, event: int, sections: frozenset[int] | None) -> Verdict:
+def judge(ticket: Scanned | None, event: int, sections: frozenset[int] | None, *, doors_open: bool = True) -> Verdict:
     """Whether the ticket opens the gate of these sections of the event (None: all of them), and if not, why."""
     if ticket is None:
         return Verdict.UNKNOWN
@@ -49,7 +50,8 @@ def judge(ticket: Scanned | None, event: int, sections: frozenset[int] | None) -
         return Verdict.WRONG_SECTION
     if not ticket.is_current:
         return Verdict.REISSUED
-    return _OF_STATUS[ticket.status]
+    verdict = _OF_STATUS[ticket.status]
+    return Verdict.DOORS_CLOSED if verdict is Verdict.ADMITTED and not doors_open else verdict
 
 
 _OF_STATUS = {

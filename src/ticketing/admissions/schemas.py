@@ -32,13 +32,14 @@ class TokenKey(msgspec.Struct):
 
 
 class TicketPage(msgspec.Struct):
-    """A page of tickets, and the `modified_since` to ask with next."""
+    """A page of tickets, the `modified_since` to ask with next, and when the doors open ("" when nothing is said)."""
 
     page: int
     records: int
     total: int
     entries: list[Ticket]
     cursor: str
+    doors: str
 
 
 class Admission(msgspec.Struct):

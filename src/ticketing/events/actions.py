@@ -19,25 +19,27 @@ from .queries import RunEvent
 _REGISTER = """
 INSERT INTO events (id, host_id, category_id, subcategory, venue_id, timezone, type, title, description, status, public,
                     featured, start_text, end_text, starts_at, ends_at, disclaimer, tags, published_at, title_key,
-                    title_sort, search_text, search_pieces)
+                    title_sort, search_text, search_pieces, doors_text, doors_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'Draft', $10,
-        $11, $12, $13, instant($12, $6), instant($13, $6), $14, $15::text::jsonb, clock(), $16, $17, $18, $19)"""
+        $11, $12, $13, instant($12, $6), instant($13, $6), $14, $15::text::jsonb, clock(), $16, $17, $18, $19, $20,
+        instant($20, $6))"""
 
 # What holders of tickets must hear of: another time or place of something that still lies ahead.
 _UPDATE = """
-WITH before AS (SELECT venue_id, start_text, end_text FROM events WHERE id = $1)
+WITH before AS (SELECT venue_id, start_text, end_text, doors_text FROM events WHERE id = $1)
 UPDATE events SET category_id = coalesce($2, category_id), subcategory = coalesce($3, subcategory),
        venue_id = coalesce($4, events.venue_id), timezone = $5, type = coalesce($6, type), title = coalesce($7, title),
        description = coalesce($8, description), public = coalesce($9, public), featured = coalesce($10, featured),
        start_text = coalesce($11, before.start_text), end_text = coalesce($12, before.end_text),
        starts_at = instant(coalesce($11, before.start_text), $5), ends_at = instant(coalesce($12, before.end_text), $5),
+       doors_text = coalesce($19, before.doors_text), doors_at = instant(coalesce($19, before.doors_text), $5),
        disclaimer = coalesce($13, disclaimer), tags = coalesce($14::text::jsonb, tags),
        title_key = coalesce($15, title_key), title_sort = coalesce($16, title_sort),
        search_text = coalesce($17, search_text), search_pieces = coalesce($18, search_pieces)
   FROM before WHERE id = $1
-RETURNING before.venue_id, before.start_text, before.end_text,
-          (before.venue_id, before.start_text, before.end_text)
-              <> (events.venue_id, events.start_text, events.end_text)
+RETURNING before.venue_id, before.start_text, before.end_text, before.doors_text,
+          (before.venue_id, before.start_text, before.end_text, before.doors_text)
+              <> (events.venue_id, events.start_text, events.end_text, events.doors_text)
           AND events.status <> 'Cancelled' AND events.over_at > clock() AS is_news"""
 
 
@@ -67,10 +69,12 @@ async def ensure_title_free(db: Connection, title: str | None, *, but: int | Non
         raise Taken("event", {"title": title})
 
 
-async def misfits(db: Connection, values: dict[str, Any], *, start: str = "", end: str = "") -> dict[str, str]:
-    """Why members do not fit the others: a subcategory of another category, an end before the start.
+async def misfits(
+    db: Connection, values: dict[str, Any], *, start: str = "", end: str = "", doors: str = ""
+) -> dict[str, str]:
+    """Why members do not fit the others: a subcategory of another category, an end before the start or the doors.
 
-    `start` and `end` are what stands when the values do not change it.
+    `start`, `end` and `doors` are what stands when the values do not change it.
     """
     reasons = {}
     category, subcategory = values.get("category"), values.get("subcategory")
@@ -80,6 +84,8 @@ async def misfits(db: Connection, values: dict[str, Any], *, start: str = "", en
     zone = venue.timezone if venue else "UTC"
     if await is_before(db, values.get("end", end), values.get("start", start), zone):
         reasons["end"] = "lies before `start`"
+    if await is_before(db, values.get("end", end), values.get("doors", doors), zone):
+        reasons["doors"] = "lie after `end`"
     return reasons
 
 
@@ -110,6 +116,7 @@ async def register_event(db: Connection, vault: Vault, event_id: int, token_id: 
         values["disclaimer"],
         _tags(values["tags"]),
         *_title_keys(values["title"]),
+        values["doors"],
     )
     await issue_token(db, vault, token_id, event_id, is_global=True)
 
@@ -135,6 +142,7 @@ async def update_event(db: Connection, event: RunEvent, values: dict[str, Any]) 
         values.get("disclaimer"),
         _tags(values["tags"]) if "tags" in values else None,
         *(_title_keys(title) if title is not None else (None,) * 4),
+        values.get("doors"),
     )
     if zone != event.timezone:
         await _move_sales(db, event.id, zone)
@@ -143,6 +151,7 @@ async def update_event(db: Connection, event: RunEvent, values: dict[str, Any]) 
             "event": event.id,
             "start": before["start_text"],
             "end": before["end_text"],
+            "doors": before["doors_text"],
             "venue": before["venue_id"],
         }
         await post(db, [Letter("event_changed", about=about)])

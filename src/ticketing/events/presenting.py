@@ -49,7 +49,8 @@ NOW = "extract(epoch FROM (SELECT clock()))::float8 AS now"
 # Of `SOURCE`; what others that list events select too (an itinerary).
 COLUMNS = f"""
 event.id, event.published_at, event.title, event.description, event.status, event.type, event.public, event.featured,
-event.subcategory, event.start_text, event.end_text, event.disclaimer, event.tags, event.host_id, {NOW},
+event.subcategory, event.start_text, event.end_text, event.doors_text, event.disclaimer, event.tags, event.host_id,
+{NOW},
 {HOST_COLUMNS}, {CATEGORY_COLUMNS}, {VENUE_COLUMNS},
 (SELECT json_agg({STORED_SECTION})
    FROM sections section WHERE section.event_id = event.id AND section.removed_at IS NULL) AS sections"""
@@ -122,6 +123,7 @@ def build_event(row: Row, shown: Presentation) -> Event:
         subcategory=row["subcategory"],
         start=row["start_text"],
         end=row["end_text"],
+        doors=row["doors_text"],
         venue=build_event_venue(row, shown.maps, shown.media),
         disclaimer=row["disclaimer"],
         tags=_tags.decode(row["tags"]),

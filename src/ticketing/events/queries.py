@@ -165,7 +165,9 @@ async def get_event(db: Connection, event_id: int, shown: Presentation) -> Event
 async def visible_event(db: Connection, caller: Caller, segment: str) -> int:
     """The id of an event that this caller may see: whoever has the link when it is listed.
 
-    Else those who run its host, support, administrators, and its gates. Raises NotFound, Unlisted.
+    Else those who run its host, support, administrators, its gates, and whoever holds or held a ticket.
+
+    Raises NotFound, Unlisted.
     """
     row = await db.fetchrow(
         "SELECT id, status, host_id FROM events WHERE id = $1 AND removed_at IS NULL", ids.parse(segment)
@@ -178,12 +180,20 @@ async def visible_event(db: Connection, caller: Caller, segment: str) -> int:
     return event_id
 
 
+# Who runs it, and whoever holds or held a ticket: what became of his evening he may read, whatever its status.
+_SEES = """
+SELECT EXISTS (SELECT FROM host_administrators WHERE host_id = $2 AND account_id = $3)
+    OR EXISTS (SELECT FROM tickets WHERE owner_id = $3 AND event_id = $1)
+    OR EXISTS (SELECT FROM retired_serials WHERE owner_id = $3 AND event_id = $1)
+    OR EXISTS (SELECT FROM orders JOIN order_items item ON item.order_id = orders.id
+                WHERE orders.customer_id = $3 AND item.event_id = $1
+                  AND orders.status IN ('Fulfilled', 'Refunded', 'Voided'))"""
+
+
 async def _ensure_sees(db: Connection, caller: Caller, event_id: int, host_id: int) -> None:
     if caller.reads_people or caller.event == event_id:
         return
-    if caller.account is None or not await db.fetchval(
-        "SELECT true FROM host_administrators WHERE host_id = $1 AND account_id = $2", host_id, caller.account
-    ):
+    if caller.account is None or not await db.fetchval(_SEES, event_id, host_id, caller.account):
         raise Unlisted
 
 
@@ -198,6 +208,7 @@ class RunEvent:
     timezone: str
     start: str
     end: str
+    doors: str
 
     @property
     def uri(self) -> str:
@@ -226,7 +237,7 @@ async def lock_event(db: Connection, event_id: int) -> RunEvent:
 
 
 _LOCK = """
-SELECT id, host_id, status, approved, title, timezone, start_text, end_text
+SELECT id, host_id, status, approved, title, timezone, start_text, end_text, doors_text
   FROM events WHERE id = $1 AND removed_at IS NULL FOR NO KEY UPDATE"""
 
 
@@ -239,6 +250,7 @@ def _run(row: Row) -> RunEvent:
         row["timezone"],
         row["start_text"],
         row["end_text"],
+        row["doors_text"],
     )
 
 

@@ -66,7 +66,7 @@ async def remove_event(db: Connection, event: RunEvent) -> None:
     await announce(db)
 
 
-async def cancel_event(db: Connection, event: RunEvent, *, by_administrator: bool) -> None:
+async def cancel_event(db: Connection, event: RunEvent, *, by_administrator: bool, reason: str = "") -> None:
     """Cancel an event: nothing is sold any more, its open orders end, its money goes back.
 
     Raises AlreadySubmitted the second time, HasTakenPlace when it is over or anybody was admitted (administrators may).
@@ -78,7 +78,7 @@ async def cancel_event(db: Connection, event: RunEvent, *, by_administrator: boo
     await end_holds(db, await _lock_sections(db, event.id))
     await _withdraw_submission(db, event.id)
     await db.execute("UPDATE events SET status = 'Cancelled' WHERE id = $1", event.id)
-    await post(db, [Letter("event_cancelled", about={"event": event.id})])
+    await post(db, [Letter("event_cancelled", about={"event": event.id, "reason": reason})])
 
 
 async def _lock_sections(db: Connection, event_id: int) -> list[int]:

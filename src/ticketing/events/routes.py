@@ -178,7 +178,7 @@ async def update_event(call: Call) -> Reply:
 
         async def check(values: dict[str, Any]) -> dict[str, str]:
             start, end = await changes.waiting_dates(db, event)
-            return await actions.misfits(db, values, start=start, end=end) | pictures.faults
+            return await actions.misfits(db, values, start=start, end=end, doors=event.doors) | pictures.faults
 
         values = await EVENT_CHANGES.read(body, db, replacing=True, check=check)
         if event.approved and event.status != "Cancelled":
@@ -257,6 +257,6 @@ async def cancel_event(call: Call) -> Reply:
     async with call.transaction() as db:
         event = await queries.run_event(db, call.caller, call.path["event"])
         values = await CANCELLATION.read(call.json(), db)
-        await removal.cancel_event(db, event, by_administrator=call.caller.administers)
+        await removal.cancel_event(db, event, by_administrator=call.caller.administers, reason=values["reason"])
         await history.record(db, call.new_id(), call.caller, "event.cancelled", event.uri, reason=values["reason"])
         return Reply(await queries.get_event(db, event.id, presentation(call)))

@@ -64,7 +64,7 @@ class Section(msgspec.Struct, rename="camel"):
 
 
 class Event(msgspec.Struct, rename="camel"):
-    """What is on: `start` and `end` are echoed as they were sent, local to the venue when they carry no offset."""
+    """What is on: `start`, `end`, `doors` are echoed as they were sent, local to the venue when without an offset."""
 
     uri: str = msgspec.field(name="self")
     published: str
@@ -79,6 +79,7 @@ class Event(msgspec.Struct, rename="camel"):
     subcategory: str
     start: str
     end: str
+    doors: str
     venue: EventVenue
     disclaimer: str
     tags: list[str]
@@ -114,6 +115,7 @@ _DETAILS = [
     Field("featured", boolean(), required=False, empty=False, description="set by administrators only"),
     Field("start", moment(), required=False),
     Field("end", moment(), required=False),
+    Field("doors", moment(), required=False, description="before it gates admit nobody"),
     Field("disclaimer", text(10_000, lines=True), required=False),
     Field("tags", texts(example=["film"]), required=False, empty=()),
     *PICTURES.values(),

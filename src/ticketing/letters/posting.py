@@ -40,6 +40,7 @@ Name = Literal[
     "event_cancelled",
     "event_changed",
     "section_removed",
+    "tickets_voided",
     "submission_decided",
 ]
 
@@ -88,9 +89,12 @@ KINDS: dict[Name, Kind] = {
     "transfer_cancelled": Kind(about=("transfer",)),
     # To everybody who holds a ticket when it is posted: post it before the tickets are touched.
     "event_cancelled": Kind(Lane.CROWD, about=("event",), to_all=True),
-    # As it was before: `start` and `end` (text, as sent), `venue` (id).
-    "event_changed": Kind(Lane.CROWD, about=("event", "start", "end", "venue"), to_all=True),
+    # As it was before: `start` and `end` (text, as sent), `venue` (id); besides `doors`, and of a venue that changed
+    # itself its `name`, `address`, `city` and `zone`.
+    "event_changed": Kind(Lane.CROWD_TICKETS, about=("event", "start", "end", "venue"), to_all=True),
     "section_removed": Kind(Lane.CROWD, about=("event", "section"), to_all=True),
+    # To who held tickets that somebody else was given the money for.
+    "tickets_voided": Kind(about=("event", "count")),
     # To the administrators of the event's host.
     "submission_decided": Kind(about=("submission",), to_all=True),
 }

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC
 from email.message import EmailMessage
 from email.utils import format_datetime, formataddr, parseaddr
+from functools import partial
 
 import jinja2
 import structlog
@@ -14,7 +15,7 @@ from ticketing.kit.vault import Vault
 from ticketing.letters.posting import unseal
 from ticketing.settings import Settings
 from ticketing.tickets.press import PrintingFailed
-from ticketing.tickets.printing import order_ics, order_pdf
+from ticketing.tickets.printing import event_ics, event_pdf, order_ics, order_pdf
 from ticketing.web.operations import Services
 
 from . import event_letters, order_letters, people_letters, transfer_letters
@@ -67,7 +68,7 @@ class Composer:
             content = await COMPOSERS[mail.letter](Desk(db, person, mail.about, secrets, mail.posted_at))
         if content is None:
             return None
-        attachments = await self._print(mail, content.tickets_of) if content.tickets_of else []
+        attachments = await self._print(mail, person, content)
         address = wire_address(recipient)
         if address is None:  # accepted by an earlier version
             raise Unwritable("address")
@@ -77,17 +78,26 @@ class Composer:
         except (jinja2.TemplateError, ValueError) as error:
             raise Unwritable(type(error).__name__) from None
 
-    async def _print(self, mail: Mail, order_id: int) -> list[Attachment]:
-        """The tickets of the order, as a PDF and for the calendar; without the PDF rather than never."""
+    async def _print(self, mail: Mail, person: Person, content: Content) -> list[Attachment]:
+        """The tickets that go along, as a PDF and for the calendar; without the PDF rather than never."""
+        services = self._services
+        if content.tickets_of is not None:
+            order = (services, content.tickets_of)
+            print_them, note_them = partial(order_pdf, *order), partial(order_ics, *order)
+        elif content.tickets_to is not None:
+            held = (services, person.id, content.tickets_to)
+            print_them, note_them = partial(event_pdf, *held), partial(event_ics, *held)
+        else:
+            return []
         attachments = []
         try:
-            if pdf := await order_pdf(self._services, order_id):
+            if pdf := await print_them():
                 attachments.append(Attachment("tickets.pdf", "application/pdf", pdf))
         except PrintingFailed:
             if mail.tries < PRINTING_TRIES:
                 raise
             log.error("mail.not_printed", mail=mail.id, letter=mail.letter)
-        if attachments and (calendar := await order_ics(self._services, order_id)):
+        if attachments and (calendar := await note_them()):
             attachments.append(Attachment("events.ics", "text/calendar", calendar))
         return attachments
 

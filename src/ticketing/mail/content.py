@@ -43,11 +43,13 @@ class Attachment:
 class Content:
     """The facts of a letter, as its templates name them.
 
-    The tickets of the order `tickets_of` are attached; whether there were any is the fact `attached`.
+    The tickets of the order `tickets_of`, or the recipient's to the event `tickets_to`, are attached; whether there
+    were any is the fact `attached`.
     """
 
     facts: Mapping[str, Any] = field(default_factory=dict)
     tickets_of: int | None = None
+    tickets_to: int | None = None
 
 
 # The content of a letter; None when what it was to tell is no longer so.

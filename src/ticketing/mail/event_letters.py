@@ -1,7 +1,7 @@
 """Letters about events: to those who hold tickets, and to those who run them."""
 
 from .content import Compose, Content, Desk
-from .happenings import find_elsewhere, find_happenings
+from .happenings import find_before, find_happenings
 from .rendering import title, words
 
 _HELD = """
@@ -17,13 +17,13 @@ SELECT submission.event_id, submission.status, submission.decision_note, submiss
 
 
 async def _about_event(desk: Desk) -> Content | None:
-    """`event`, and how many tickets the recipient held when it was posted."""
+    """`event`, how many tickets the recipient held when it was posted, and the `reason` where one was given."""
     found = await find_happenings(desk.db, [desk.about["event"]])
     if not found:
         return None
     section = desk.about.get("section")
     count = await desk.db.fetchval(_HELD, desk.person.id, desk.about["event"], desk.posted_at, section)
-    return Content({"event": found[0], "count": count})
+    return Content({"event": found[0], "count": count, "reason": words(desk.about.get("reason", ""))})
 
 
 async def _event_changed(desk: Desk) -> Content | None:
@@ -32,10 +32,16 @@ async def _event_changed(desk: Desk) -> Content | None:
     if content is None:
         return None
     event = content.facts["event"]
-    before = await find_elsewhere(desk.db, event, desk.about["venue"], desk.about["start"], desk.about["end"])
+    before = await find_before(desk.db, event, desk.about)
     if before is None or (before.when, before.where) == (event.when, event.where):
         return None
-    return Content({**content.facts, "before": before})
+    return Content({**content.facts, "before": before}, tickets_to=event.id)
+
+
+async def _tickets_voided(desk: Desk) -> Content | None:
+    """What somebody else bought, handed on and was given back."""
+    found = await find_happenings(desk.db, [desk.about["event"]])
+    return Content({"event": found[0], "count": desk.about["count"]}) if found else None
 
 
 async def _section_removed(desk: Desk) -> Content | None:
@@ -65,5 +71,6 @@ COMPOSERS: dict[str, Compose] = {
     "event_cancelled": _about_event,
     "event_changed": _event_changed,
     "section_removed": _section_removed,
+    "tickets_voided": _tickets_voided,
     "submission_decided": _submission_decided,
 }

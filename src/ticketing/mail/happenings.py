@@ -1,7 +1,8 @@
 """Events as letters tell of them: title, time at the venue with its zone, place."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -46,17 +47,19 @@ def _local(instant: str, zone: str) -> str:
 
 _HAPPENINGS = f"""
 SELECT event.id, event.title, event.timezone, venue.name AS venue, venue.address, region.city, host.name AS host,
-       {_local("event.starts_at", "event.timezone")} AS starts, {_local("event.ends_at", "event.timezone")} AS ends
+       {_local("event.starts_at", "event.timezone")} AS starts, {_local("event.ends_at", "event.timezone")} AS ends,
+       {_local("event.doors_at", "event.timezone")} AS doors
   FROM events event JOIN venues venue ON venue.id = event.venue_id
        JOIN regions region ON region.id = venue.region_id JOIN hosts host ON host.id = event.host_id
  WHERE event.id = ANY($1::bigint[]) ORDER BY event.starts_at, event.id"""
 
 # As an event would be with these times at this venue.
 _ELSEWHERE = f"""
-SELECT venue.timezone, venue.name AS venue, venue.address, region.city,
-       {_local("instant($2, venue.timezone)", "venue.timezone")} AS starts,
-       {_local("instant($3, venue.timezone)", "venue.timezone")} AS ends
-  FROM venues venue JOIN regions region ON region.id = venue.region_id WHERE venue.id = $1"""
+SELECT zone.name AS timezone, coalesce($6, venue.name) AS venue, coalesce($7, venue.address) AS address,
+       coalesce($8, region.city) AS city, {_local("instant($2, zone.name)", "zone.name")} AS starts,
+       {_local("instant($3, zone.name)", "zone.name")} AS ends, {_local("instant($4, zone.name)", "zone.name")} AS doors
+  FROM venues venue JOIN regions region ON region.id = venue.region_id, coalesce($5, venue.timezone) AS zone (name)
+ WHERE venue.id = $1"""
 
 
 async def find_happenings(db: Connection, event_ids: Sequence[int]) -> list[Happening]:
@@ -65,9 +68,11 @@ async def find_happenings(db: Connection, event_ids: Sequence[int]) -> list[Happ
     return [_happening(row, row["id"], row["title"], row["host"]) for row in rows]
 
 
-async def find_elsewhere(db: Connection, event: Happening, venue_id: int, start: str, end: str) -> Happening | None:
-    """The event as it was with these times (text, as sent) at this venue."""
-    row = await db.fetchrow(_ELSEWHERE, venue_id, start, end)
+async def find_before(db: Connection, event: Happening, about: Mapping[str, Any]) -> Happening | None:
+    """The event as it was: `start`, `end`, `doors` (text, as sent) at `venue`, which may have been another itself."""
+    times = (about["start"], about["end"], about.get("doors", ""))
+    place = (about.get("zone"), about.get("name"), about.get("address"), about.get("city"))
+    row = await db.fetchrow(_ELSEWHERE, about["venue"], *times, *place)
     return _happening(row, event.id, event.title, event.host) if row else None
 
 
@@ -75,7 +80,7 @@ def _happening(row: Row, event_id: int, name: str, host: str) -> Happening:
     return Happening(
         id=event_id,
         title=title(name),
-        when=_when(row["starts"], row["ends"], row["timezone"]),
+        when=moments(_parts(row["starts"]), _parts(row["ends"]), row["timezone"], _parts(row["doors"])),
         venue=title(row["venue"]),
         address=title(row["address"]),
         city=title(row["city"]),
@@ -83,31 +88,39 @@ def _happening(row: Row, event_id: int, name: str, host: str) -> Happening:
     )
 
 
-def _when(starts: str | None, ends: str | None, zone: str) -> str:
-    return moments(_parts(starts), _parts(ends), zone)
-
-
 def _parts(local: str | None) -> tuple[str, str, int] | None:
     return msgspec.json.decode(local, type=tuple[str, str, int]) if local else None
 
 
-def moments(start: tuple[str, str, int] | None, end: tuple[str, str, int] | None, zone: str) -> str:
-    """`Wednesday, 7 June 2034, 20:00 to 23:00 (Antigua time, UTC−4)`: each moment is a day, a time, and an offset."""
+Told = tuple[str, str, int]  # a day, a time, and how many minutes its clock is ahead of UTC
+
+
+def moments(start: Told | None, end: Told | None, zone: str, doors: Told | None = None) -> str:
+    """`Wednesday, 7 June 2034, 20:00 to 23:00 (Antigua time, UTC−4), doors 19:00`."""
     if start is None:
         return ""
     day, time, ahead = start
     until = ""
     if end is not None and end[:2] != start[:2]:
         until = f" to {end[1]}" if end[0] == day else f" to {end[0]}, {end[1]}"
-    return f"{day}, {time}{until} ({zone_name(zone, ahead)})"
+    at_end = f", at the end {offset_name(end[2])}" if end is not None and end[2] != ahead else ""
+    opening = ""
+    if doors is not None:
+        opening = f", doors {doors[1]}" if doors[0] == day else f", doors {doors[0]}, {doors[1]}"
+    return f"{day}, {time}{until} ({zone_name(zone, ahead)}{at_end}){opening}"
 
 
 def zone_name(zone: str, ahead_minutes: int) -> str:
     """`Antigua time, UTC−4`; a zone that names no place is its offset alone."""
-    sign = "−" if ahead_minutes < 0 else "+"
-    hours, minutes = divmod(abs(ahead_minutes), 60)
-    offset = f"UTC{sign}{hours}" + (f":{minutes:02d}" if minutes else "") if ahead_minutes else "UTC"
+    offset = offset_name(ahead_minutes)
     area, _, place = zone.rpartition("/")
     if not area or area.startswith("Etc"):
         return offset
     return f"{place.replace('_', ' ')} time, {offset}"
+
+
+def offset_name(ahead_minutes: int) -> str:
+    """`UTC−4`, `UTC+5:30`."""
+    sign = "−" if ahead_minutes < 0 else "+"
+    hours, minutes = divmod(abs(ahead_minutes), 60)
+    return f"UTC{sign}{hours}" + (f":{minutes:02d}" if minutes else "") if ahead_minutes else "UTC"

@@ -97,6 +97,15 @@ class Giving:
         return Repayment(f"refund-{self.id}", self.reference, self.charge_reference, self.amount_cents, self.currency)
 
 
+# Who holds what a customer handed on; of an event that is cancelled they have heard already.
+_OTHER_HOLDERS = """
+SELECT ticket.owner_id, ticket.event_id, count(*)::int AS count
+  FROM tickets ticket JOIN events event ON event.id = ticket.event_id
+ WHERE ticket.item_id = ANY($1::bigint[]) AND ticket.owner_id <> $2 AND ticket.status <> 'Voided'
+   AND event.status <> 'Cancelled'
+ GROUP BY 1, 2 ORDER BY 1, 2"""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """Who wants money to go back, and why; `digest` tells a request from its repetition."""
@@ -197,8 +206,14 @@ async def _repaid(db: Connection, order: LockedOrder, giving: Giving, outcome: D
     await db.execute(_CLOSE, giving.id, State.AUTHORISED.value, "", outcome.reference)
     if not giving.whole:
         items = await db.fetch("SELECT item_id FROM refund_items WHERE refund_id = $1 ORDER BY item_id", giving.id)
+        holders = await db.fetch(_OTHER_HOLDERS, [row["item_id"] for row in items], order.customer_id)
         await return_items(db, [row["item_id"] for row in items])
         await close_orders(db, [order.id])
+        letters = [
+            Letter("tickets_voided", account=one["owner_id"], about={"event": one["event_id"], "count": one["count"]})
+            for one in holders
+        ]
+        await post(db, letters)
     name: Any = "payment_returned" if giving.whole else "refund"
     await post(db, [Letter(name, account=order.customer_id, about={"refund": giving.id})])
     await _record(db, new_id, "order.refunded" if not giving.whole else "payment.repaid", order, giving)

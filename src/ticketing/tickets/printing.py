@@ -15,10 +15,12 @@ from .payloads import Claim, sign
 from .press import Press
 from .sheets import PrintPdf, PrintPng, Sheet
 
+MOST_SHEETS = 50  # in one letter
 FOREVER = 9999  # a year that says that there is no end, or no date yet
 
 _LOCAL_START = "(event.starts_at AT TIME ZONE event.timezone)"
 _LOCAL_END = "(event.ends_at AT TIME ZONE event.timezone)"
+_LOCAL_DOORS = "(event.doors_at AT TIME ZONE event.timezone)"
 
 _EVENT_COLUMNS = f"""
     event.id AS event_id, event.title, event.status = 'Cancelled' AS cancelled, event.disclaimer, event.timezone,
@@ -28,6 +30,10 @@ _EVENT_COLUMNS = f"""
     coalesce(extract(year FROM {_LOCAL_START}) < {FOREVER}, false) AS has_start,
     coalesce(extract(year FROM {_LOCAL_END}) < {FOREVER}, false) AS has_end,
     (extract(epoch FROM {_LOCAL_START} - (event.starts_at AT TIME ZONE 'UTC')) / 60)::int AS offset_minutes,
+    (extract(epoch FROM {_LOCAL_END} - (event.ends_at AT TIME ZONE 'UTC')) / 60)::int AS end_offset_minutes,
+    to_char({_LOCAL_DOORS}, 'FMDD FMMonth YYYY') AS doors_day, to_char({_LOCAL_DOORS}, 'HH24:MI') AS doors_hour,
+    {_LOCAL_START}::date IS DISTINCT FROM {_LOCAL_DOORS}::date AS doors_other_day,
+    coalesce(extract(year FROM {_LOCAL_DOORS}) < {FOREVER}, false) AS has_doors,
     host.name AS host, venue.name AS venue, venue.address, venue.latitude, venue.longitude, section.name AS section"""
 
 _SOURCE = """tickets ticket
@@ -46,6 +52,9 @@ _OPENING = "ticket.status IN ('Issued', 'Redeemed') AND event.status <> 'Cancell
 # The tickets of an order that its customer still holds.
 _OF_ORDER = """ticket.item_id IN (SELECT item.id FROM order_items item WHERE item.order_id = $1)
     AND ticket.owner_id = (SELECT customer_id FROM orders WHERE id = $1)"""
+
+# The tickets that an account holds to an event.
+_OF_EVENT = "ticket.owner_id = $1 AND ticket.event_id = $2"
 
 _STAMP = """'YYYYMMDD"T"HH24MISS"Z"'"""
 _FIRST, _LAST = "timestamptz '0001-01-01 00:00:00+00'", f"timestamptz '{FOREVER}-12-31 23:59:59+00'"
@@ -88,6 +97,20 @@ async def order_pdf(services: Services, order_id: int, *, asker: Hashable = None
     return await _pdf(services, await _read_sheets(services, _OF_ORDER, order_id), asker)
 
 
+async def event_pdf(services: Services, account_id: int, event_id: int) -> bytes | None:
+    """The PDF of an account's tickets to an event that open a gate, at most MOST_SHEETS; None when there is none.
+
+    Raises Busy, PrintingFailed.
+    """
+    sheets = await _read_sheets(services, _OF_EVENT, account_id, event_id)
+    return await _pdf(services, sheets[:MOST_SHEETS], account_id)
+
+
+async def event_ics(services: Services, account_id: int, event_id: int) -> bytes | None:
+    """The calendar file of an event for an account with tickets to it; None when it has none, or no date."""
+    return await _ics(services, _OF_EVENT, account_id, event_id)
+
+
 async def order_ics(services: Services, order_id: int) -> bytes | None:
     """The calendar file of an order's events, of tickets its customer still holds; None when none has a date."""
     return await _ics(services, _OF_ORDER, order_id)
@@ -97,10 +120,10 @@ async def _pdf(services: Services, sheets: list[Sheet], asker: Hashable) -> byte
     return await services.the(Press).print(PrintPdf(sheets), asker) if sheets else None
 
 
-async def _read_sheets(services: Services, condition: str, value: object) -> list[Sheet]:
+async def _read_sheets(services: Services, condition: str, *values: object) -> list[Sheet]:
     async with services.the(Database).reading() as db:
         rows = await db.fetch(
-            f"SELECT {_SHEET_COLUMNS} FROM {_SOURCE} WHERE {condition} AND {_OPENING} ORDER BY ticket.id", value
+            f"SELECT {_SHEET_COLUMNS} FROM {_SOURCE} WHERE {condition} AND {_OPENING} ORDER BY ticket.id", *values
         )
         if not rows:
             return []
@@ -121,7 +144,8 @@ def _sheet(row: Row, key: SigningKey) -> Sheet:
         address=row["address"],
         day=row["start_day"] if row["has_start"] else "",
         hours=_hours(row),
-        zone=f"{row['timezone']} ({_offset(row['offset_minutes'])})" if row["has_start"] else "",
+        zone=_zone(row),
+        doors=_doors(row),
         disclaimer=row["disclaimer"],
     )
 
@@ -135,15 +159,30 @@ def _hours(row: Row) -> str:
     return f"{row['start_hour']} to {day}{row['end_hour']}"
 
 
+def _zone(row: Row) -> str:
+    """The venue's zone with its offset, and the one at the end where clocks change in between."""
+    if not row["has_start"]:
+        return ""
+    start, end = row["offset_minutes"], row["end_offset_minutes"]
+    changed = f", at the end {_offset(end)}" if row["has_end"] and end != start else ""
+    return f"{row['timezone']} ({_offset(start)}{changed})"
+
+
+def _doors(row: Row) -> str:
+    if not row["has_doors"]:
+        return ""
+    return f"{row['doors_day']}, {row['doors_hour']}" if row["doors_other_day"] else str(row["doors_hour"])
+
+
 def _offset(minutes: int) -> str:
     """`UTC-04:00`."""
     hours, rest = divmod(abs(minutes), 60)
     return f"UTC{'-' if minutes < 0 else '+'}{hours:02}:{rest:02}"
 
 
-async def _ics(services: Services, condition: str, value: object) -> bytes | None:
+async def _ics(services: Services, condition: str, *values: object) -> bytes | None:
     async with services.the(Database).reading() as db:
-        rows = await _read_appointments(db, condition, value)
+        rows = await _read_appointments(db, condition, *values)
     by_event: dict[int, list[Row]] = {}
     for row in rows:
         by_event.setdefault(row["event_id"], []).append(row)
@@ -153,12 +192,12 @@ async def _ics(services: Services, condition: str, value: object) -> bytes | Non
     return calendar_file(_appointment(vault, group) for group in by_event.values())
 
 
-async def _read_appointments(db: Connection, condition: str, value: object) -> list[Row]:
+async def _read_appointments(db: Connection, condition: str, *values: object) -> list[Row]:
     return list(
         await db.fetch(
             f"SELECT {_CALENDAR_COLUMNS} FROM {_SOURCE}"
             f" WHERE {condition} AND ticket.status <> 'Voided' AND event.starts_at IS NOT NULL ORDER BY ticket.id",
-            value,
+            *values,
         )
     )
 
@@ -177,6 +216,12 @@ def _appointment(vault: Vault, rows: Sequence[Row]) -> Appointment:
         location=f"{row['venue']}, {row['address']}",
         latitude=row["latitude"],
         longitude=row["longitude"],
-        description="\n".join([f"Section: {', '.join(sections)}", f"Host: {row['host']}"]),
+        description="\n".join(
+            [
+                f"Section: {', '.join(sections)}",
+                *([f"Doors: {_doors(row)}"] if row["has_doors"] else []),
+                f"Host: {row['host']}",
+            ]
+        ),
         cancelled=row["cancelled"],
     )

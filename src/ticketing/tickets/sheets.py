@@ -10,7 +10,7 @@ class Sheet(msgspec.Struct, frozen=True):
     """One page. Texts are as people wrote them, in any script; `seed` gives an event its colour.
 
     `day` is "Wednesday 7 June 2034" and `hours` "20:00 to 23:00", both "" for an event without a date; `zone` is the
-    venue's, "America/Antigua (UTC-04:00)".
+    venue's, "America/Antigua (UTC-04:00)". `doors` is "19:00", on another day "6 June 2034, 19:00", or "".
     """
 
     serial: str
@@ -26,6 +26,7 @@ class Sheet(msgspec.Struct, frozen=True):
     hours: str
     zone: str
     disclaimer: str
+    doors: str = ""
 
 
 class PrintPdf(msgspec.Struct, frozen=True, tag="pdf"):

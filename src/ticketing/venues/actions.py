@@ -5,6 +5,7 @@ from typing import Any
 from ticketing.kit.database import Connection
 from ticketing.kit.identity import identity
 from ticketing.kit.searching import fold
+from ticketing.letters.posting import Letter, post
 from ticketing.web.errors import Conflict, InvalidValues, NotFound, Taken, about
 
 from .timezones import timezone_at
@@ -55,7 +56,7 @@ async def lock_venue(db: Connection, venue_id: int | None) -> int:
 async def update_venue(db: Connection, venue_id: int, values: dict[str, Any]) -> None:
     """Replace the venue; its events follow it into another time zone."""
     timezone = await _timezone(db, values)
-    before = await db.fetchval("SELECT timezone FROM venues WHERE id = $1", venue_id)
+    before = await db.fetchrow(_STANDS, venue_id)
     await db.execute(
         "UPDATE venues SET name = $2, region_id = $3, address = $4, longitude = $5, latitude = $6, name_key = $7,"
         " search_text = $8, timezone = $9 WHERE id = $1",
@@ -63,8 +64,10 @@ async def update_venue(db: Connection, venue_id: int, values: dict[str, Any]) ->
         *_place(values),
         timezone,
     )
-    if timezone != before:
+    if timezone != before["zone"]:
         await _move_events(db, venue_id, timezone)
+    if dict(before) != dict(await db.fetchrow(_STANDS, venue_id)):
+        await _tell_holders(db, venue_id, dict(before))
 
 
 async def remove_venue(db: Connection, venue_id: int) -> None:
@@ -97,10 +100,43 @@ async def _timezone(db: Connection, values: dict[str, Any]) -> str:
     return timezone
 
 
+# What a venue is called and where it is, as letters say it.
+_STANDS = """
+SELECT venue.name, venue.address, region.city, venue.timezone AS zone
+  FROM venues venue JOIN regions region ON region.id = venue.region_id WHERE venue.id = $1"""
+
+_AHEAD = """
+SELECT id, start_text, end_text, doors_text FROM events
+ WHERE venue_id = $1 AND removed_at IS NULL AND status IN ('Listed', 'Unlisted') AND over_at > clock() ORDER BY id"""
+
+
+async def _tell_holders(db: Connection, venue_id: int, before: dict[str, str]) -> None:
+    """Tell whoever holds a ticket to what takes place there how it was before; the letter says what changed."""
+    events = await db.fetch(_AHEAD, venue_id)
+    await post(
+        db,
+        [
+            Letter(
+                "event_changed",
+                about={
+                    "event": row["id"],
+                    "start": row["start_text"],
+                    "end": row["end_text"],
+                    "doors": row["doors_text"],
+                    "venue": venue_id,
+                    **before,
+                },
+            )
+            for row in events
+        ],
+    )
+
+
 async def _move_events(db: Connection, venue_id: int, timezone: str) -> None:
     """Compute again what the events' local times mean; the text that was sent stays."""
     moved = await db.fetch(
-        "UPDATE events SET timezone = $2, starts_at = instant(start_text, $2), ends_at = instant(end_text, $2)"
+        "UPDATE events SET timezone = $2, starts_at = instant(start_text, $2), ends_at = instant(end_text, $2),"
+        " doors_at = instant(doors_text, $2)"
         " WHERE venue_id = $1 RETURNING id",
         venue_id,
         timezone,
