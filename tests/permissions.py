@@ -82,6 +82,9 @@ list_host_events               401  403  403  403* 403* 200  403* 403  403  403*
 list_host_administrators       401  403  403  403* 403* 200  403* 403  403  403* 200
 add_host_administrator         401  403  403  403* 403* 400  403* 403  403  403* 400
 remove_host_administrator      401  403  403  403* 403* 200  403* 403  403  403* 200   number=deputy
+remove_host_administrator      401  403  403  403* 200  200  403* 403  403  403* 200   number=invited
+accept_host_invitation         401  403  403  403* 201  403* 403* 403  403  403* 403*  number=invited
+list_account_invitations       401  403  403  200  403* 403* 403* 403  403  200  200
 
 # events
 list_published_events          401  403  200  200  200  200  200  403  403  200  200

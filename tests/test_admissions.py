@@ -93,8 +93,8 @@ async def test_a_ticket_holder_walks_in(make_night: MakeNight, alice: Client, bo
     patron = {
         "self": f"/accounts/{bob.number}",
         "number": bob.number,
-        "username": bob.username,
-        "email": bob.email,
+        "username": "",  # a gate's key is told no more than the name
+        "email": "",
         "firstName": "Bob",
         "lastName": "Tester",
     }
@@ -262,6 +262,12 @@ async def test_what_can_be_no_serial_is_left_out_and_refuses_nobody_else(
     ]
 
 
+def names_alone(refusal: dict[str, Any]) -> dict[str, Any]:
+    """A refusal as a gate's key is told of it: without whose address it was."""
+    patron = refusal["patron"]
+    return refusal | {"patron": patron and patron | {"username": "", "email": ""}}
+
+
 async def test_the_gate_is_told_why_and_can_read_it_again(
     make_night: MakeNight, alice: Client, bob: Client, administrator: Client
 ) -> None:
@@ -293,8 +299,9 @@ async def test_the_gate_is_told_why_and_can_read_it_again(
     assert first["patron"]["number"] == bob.number
     assert datetime.fromisoformat(first["refused"]).utcoffset() == timedelta(0)
     for reader in (night.door, alice, administrator):
-        assert (await reader.get(first["self"])).body == first
-        assert (await reader.get(refusals))["entries"] == everything["entries"]
+        assert names_alone((await reader.get(first["self"])).body) == first
+        told = (await reader.get(refusals))["entries"]
+        assert [names_alone(one) for one in told] == [names_alone(one) for one in everything["entries"]]
     # Neither whose a ticket of another event is, nor, upstairs, whose one for below is.
     assert [one["patron"] and one["patron"]["number"] for one in everything["entries"]] == [
         *(bob.number, None, None, bob.number)

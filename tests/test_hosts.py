@@ -41,7 +41,7 @@ async def test_whoever_creates_a_host_administers_it(alice: Client, public: Clie
     sent = whole(unique("Wadadli Nights"))
     created = await alice.post("/hosts", sent)
     assert created.status == 201
-    assert created.body == {"self": created["self"], **sent}
+    assert created.body == {"self": created["self"], **sent, "contactsAtGates": False}
     assert (await public.get(created["self"])).body == created.body
     people = await alice.get(f"{created['self']}/administrators")
     assert [person["number"] for person in people["entries"]] == [alice.number]
@@ -169,20 +169,41 @@ async def test_hosts_are_filtered_and_sorted(make_person: MakePerson, public: Cl
     assert (await public.get("/hosts", sort="name")).error == "The collection cannot be sorted by name."
 
 
+async def let_in(host: dict[str, Any], inviter: Client, person: Client) -> None:
+    """Somebody is asked to run the host, and says yes."""
+    asked = await inviter.post(f"{host['self']}/administrators", account=person.number)
+    assert (asked.status, asked["accepted"]) == (201, False)
+    assert (await person.post(f"{asked_uri(host, person)}/acceptances")).status == 201
+
+
+def asked_uri(host: dict[str, Any], person: Client) -> str:
+    return f"{host['self']}/administrators/{person.number}"
+
+
 async def test_alice_lets_bob_in_and_leaves(make_person: MakePerson) -> None:
     alice, bob = await make_person("alice"), await make_person("bob")
     host = await make_host(alice)
     people = f"{host['self']}/administrators"
-    added = await alice.post(people, account=bob.number)
+    asked = await alice.post(people, account=bob.number)
+    nothing_else = {"self": f"/accounts/{bob.number}", "number": bob.number, "username": bob.username}
+    assert (asked.status, asked.body) == (201, nothing_else | {"accepted": False})
+    assert [one["accepted"] for one in (await alice.get(people))["entries"]] == [True, False]
+    assert (await bob.get(people)).error == STRANGER
+    (invitation,) = (await bob.get(f"/accounts/{bob.number}/invitations"))["entries"]
+    assert invitation["host"] == host
+    added = await bob.post(invitation["acceptances"])
     assert added.status == 201
     assert added.body == {
         "self": f"/accounts/{bob.number}",
         "number": bob.number,
         "username": bob.username,
+        "accepted": True,
         "email": bob.email,
         "firstName": "Bob",
         "lastName": "Tester",
     }
+    assert (await bob.post(invitation["acceptances"])).body == added.body
+    assert (await bob.get(f"/accounts/{bob.number}/invitations"))["total"] == 0
     again = await bob.post(people, account=bob.number.lower())
     assert (again.status, again.body) == (201, added.body)
     assert [one["number"] for one in (await bob.get(people))["entries"]] == [alice.number, bob.number]
@@ -195,8 +216,9 @@ async def test_alice_lets_bob_in_and_leaves(make_person: MakePerson) -> None:
 
 async def test_two_who_leave_at_once_do_not_both_leave(make_person: MakePerson) -> None:
     alice, bob = await make_person("alice"), await make_person("bob")
-    people = f"{(await make_host(alice))['self']}/administrators"
-    await alice.post(people, account=bob.number)
+    host = await make_host(alice)
+    people = f"{host['self']}/administrators"
+    await let_in(host, alice, bob)
     answers = await asyncio.gather(
         alice.delete(f"{people}/{alice.number}"),
         bob.delete(f"{people}/{bob.number}"),
@@ -233,7 +255,7 @@ async def test_an_account_that_is_gone_does_not_count_as_an_administrator(
     dave, erin = await make_person("dave"), await make_person("erin")
     host = await make_host(dave)
     people = f"{host['self']}/administrators"
-    await dave.post(people, account=erin.number)
+    await let_in(host, dave, erin)
     await db.execute("UPDATE accounts SET removed_at = clock() WHERE id = $1", erin.id)
     assert [one["number"] for one in (await dave.get(people))["entries"]] == [dave.number]
     assert (await dave.delete(f"{people}/{dave.number}")).status == 409
@@ -245,7 +267,7 @@ async def test_managed_hosts_are_the_accounts_own_matter(
 ) -> None:
     frank, grace = await make_person("frank"), await make_person("grace")
     first, second = await make_host(frank), await make_host(grace)
-    await grace.post(f"{second['self']}/administrators", account=frank.number)
+    await let_in(second, grace, frank)
     path = f"/accounts/{frank.number}/hosts"
     for reader in (frank, support, administrator):
         answer = await reader.get(path)
@@ -264,17 +286,18 @@ async def test_what_was_done_is_remembered(alice: Client, bob: Client, db: async
     host = await make_host(alice)
     people = f"{host['self']}/administrators"
     await alice.post(people, account=bob.number)
-    await alice.post(people, account=bob.number)
+    await let_in(host, alice, bob)
     await alice.delete(f"{people}/{bob.number}")
     await alice.delete(host["self"])
     rows = await db.fetch("SELECT action, account_id FROM history WHERE thing = $1 ORDER BY id", host["self"])
     assert [row["action"] for row in rows] == [
         "host.created",
+        "host.administrator_invited",
         "host.administrator_added",
         "host.administrator_removed",
         "host.removed",
     ]
-    assert {row["account_id"] for row in rows} == {alice.id}
+    assert [row["account_id"] for row in rows] == [alice.id, alice.id, bob.id, alice.id, alice.id]
 
 
 @pytest.mark.parametrize("text", ["example.com", "HTTPS://example.com:8080/a?b#c", "http://localhost", "café.fr"])
@@ -287,3 +310,50 @@ def test_websites(text: str) -> None:
 )
 def test_what_is_no_website(text: str) -> None:
     assert not is_website(text)
+
+
+async def test_an_invitation_binds_nobody_until_it_is_accepted(
+    make_person: MakePerson, administrator: Client, db: asyncpg.Connection
+) -> None:
+    alice, bob, carol = await make_person("alice"), await make_person("bob"), await make_person("carol")
+    host = await make_host(alice)
+    uri = asked_uri(host, bob)
+    assert (await bob.post(f"{uri}/acceptances")).error == NO_ACCOUNT
+    await alice.post(f"{host['self']}/administrators", account=bob.number)
+    await alice.post(f"{host['self']}/administrators", account=bob.number)
+    letters = "SELECT count(*) FROM mails WHERE letter = 'host_invitation' AND account_id = $1"
+    assert await db.fetchval(letters, bob.id) == 1
+    assert (await bob.get(f"/accounts/{bob.number}/hosts"))["total"] == 0
+    assert (await bob.put(host["self"], name="Mine", contact="B", email="b@example.com")).error == STRANGER
+    for person in (alice, carol, administrator):
+        assert (await person.post(f"{uri}/acceptances")).status == 403
+    assert (await carol.delete(uri)).error == STRANGER
+    assert (await bob.delete(uri)).status == 200  # no, thank you
+    assert (await bob.post(f"{uri}/acceptances")).error == NO_ACCOUNT
+    await alice.post(f"{host['self']}/administrators", account=bob.number)
+    assert (await alice.delete(uri)).status == 200
+    added = await administrator.post(f"{host['self']}/administrators", account=bob.number)
+    assert (added.status, added["accepted"]) == (201, True)
+
+
+async def test_a_closed_account_does_not_count_as_an_administrator(
+    make_person: MakePerson, administrator: Client
+) -> None:
+    alice, bob = await make_person("alice"), await make_person("bob")
+    host = await make_host(alice)
+    await let_in(host, alice, bob)
+    assert (await administrator.post(f"/accounts/{bob.number}/toggles", reason="Fraud")).status == 201
+    assert (await alice.delete(asked_uri(host, alice))).status == 409
+
+
+async def test_nobody_asks_a_crowd(make_person: MakePerson) -> None:
+    alice, bob = await make_person("alice"), await make_person("bob")
+    hosts = [await make_host(alice) for _ in range(3)]
+    people = [await make_person(f"guest{number}") for number in range(17)]
+    statuses = [
+        (await alice.post(f"{one['self']}/administrators", account=person.number)).status
+        for one in hosts
+        for person in people
+    ]
+    assert statuses == [201] * 50 + [409]
+    assert (await bob.get(f"/accounts/{bob.number}/invitations"))["total"] == 0

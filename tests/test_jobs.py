@@ -167,7 +167,9 @@ async def test_what_recurs_is_done_by_one_worker_in_turn(own: asyncpg.Connection
     async with workers(dsn, jobs, count=3):
         await until(lambda: len(runs) >= 4)
     pauses = [later - earlier for earlier, later in pairwise(runs)]
-    assert min(pauses) > 0.45
+    # Three workers that took no turns would strike thrice in each half second. A stroke that was late by a busy
+    # machine's doing shortens the pause after it, so it is the sum that counts.
+    assert sum(pauses) > 0.45 * len(pauses)
     quiet = (await jobs_state(own)).quiet_seconds
     assert quiet is not None
     assert quiet < 5

@@ -318,7 +318,7 @@ async def test_a_decision_goes_to_everybody_who_runs_the_host(
     alice: Client, bob: Client, administrator: Client, mail: Post
 ) -> None:
     host = await make_host(alice)
-    await alice.post(f"{host['self']}/administrators", account=bob.number)
+    await administrator.post(f"{host['self']}/administrators", account=bob.number)
     event = await make_event(alice, administrator, host)
     submission = await alice.post(f"{event['self']}/submissions")
     note = "Please add <b>a date</b>.\nThen again."

@@ -90,6 +90,8 @@ SAMPLES: list[tuple[str, dict[str, Any], list[str]]] = [
     ("tickets_voided", {"event": JAZZ, "count": 1}, ["it opens no gate", "Jazz & Soca"]),
     ("tickets_voided", {"event": JAZZ, "count": 2}, ["they open no gate", "from whom you have them"]),
     ("section_removed", {"event": JAZZ, "section": "Lawn", "count": 1}, ["Lawn", "your ticket"]),
+    ("host_invitation", {"host": "Wadadli <Nights>", "inviter": "Cleo Day"}, ["Cleo Day asks you", "Wadadli <Nights>"]),
+    ("host_invitation", {"host": "Wadadli", "inviter": ""}, ["Somebody asks you"]),
     (
         "submission_decided",
         {"event": JAZZ, "approved": True, "changed": False, "note": ""},

@@ -100,8 +100,16 @@ class World:
         """Somebody who administers the host beside the runner."""
         number = (await self.caller("deputy")).number
         host = await self.thing("host")
-        added = await (await self.caller("runner")).post(f"{host['self']}/administrators", account=number)
+        added = await (await self._staff()).post(f"{host['self']}/administrators", account=number)
         assert added.status == 201, added.body
+        return number
+
+    async def invited(self) -> str:
+        """The other customer, asked to administer the host beside the runner."""
+        number = (await self.caller("other")).number
+        host = await self.thing("host")
+        asked = await (await self.caller("runner")).post(f"{host['self']}/administrators", account=number)
+        assert (asked.status, asked["accepted"]) == (201, False), asked.body
         return number
 
     async def session(self) -> str:

@@ -2,8 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import msgspec
+from msgspec.structs import replace as replace_member
 
 from ticketing.accounts.queries import build_short_account, short_columns
+from ticketing.accounts.schemas import ShortAccount
 from ticketing.events.schemas import parse_section
 from ticketing.hosts.queries import ensure_administers
 from ticketing.kit import clock, ids
@@ -32,6 +37,7 @@ class Gate:
     """Where the caller stands: an event, and the sections the key opens (None: all, later ones too).
 
     A gate key has a `token`, whoever is signed in an `account`. `doors`: when they open, as sent.
+    `sees_contacts`: whether it is told usernames and e-mail addresses of guests.
     """
 
     event: int
@@ -41,6 +47,7 @@ class Gate:
     account: int | None = None
     doors: str = ""
     doors_open: bool = True
+    sees_contacts: bool = True
 
     @property
     def key(self) -> int:
@@ -53,9 +60,10 @@ class Gate:
 
 _GATE = """
 SELECT event.id, event.host_id, event.status = 'Cancelled' AS cancelled, event.doors_text,
-       event.doors_at IS NULL OR event.doors_at <= clock() AS doors_open, token.id AS token, token.global,
+       event.doors_at IS NULL OR event.doors_at <= clock() AS doors_open,
+       host.contacts_at_gates, token.id AS token, token.global,
        ARRAY(SELECT section_id FROM token_sections WHERE token_id = token.id) AS sections
-  FROM events event LEFT JOIN tokens token
+  FROM events event JOIN hosts host ON host.id = event.host_id LEFT JOIN tokens token
     ON token.id = $2 AND token.event_id = event.id AND token.removed_at IS NULL
  WHERE event.id = $1 AND event.removed_at IS NULL"""
 
@@ -74,7 +82,38 @@ async def gate_for(db: Connection, caller: Caller, segment: str) -> Gate:
         return Gate(row["id"], row["cancelled"], account=caller.account, **doors)
     if row["token"] is None or row["cancelled"]:
         raise Restricted
-    return Gate(row["id"], False, row["token"], None if row["global"] else frozenset(row["sections"]), **doors)
+    return Gate(
+        row["id"],
+        False,
+        row["token"],
+        None if row["global"] else frozenset(row["sections"]),
+        sees_contacts=row["contacts_at_gates"],
+        **doors,
+    )
+
+
+Seen = TypeVar("Seen", bound=msgspec.Struct)
+
+
+def as_seen(gate: Gate, build: Callable[[Row], Seen], whose: str) -> Callable[[Row], Seen]:
+    """What builds things as this gate may see them: of `whose` they are it may be told no more than the name.
+
+    A code goes from hand to hand on the night; staff compare names.
+    """
+    if gate.sees_contacts:
+        return build
+
+    def build_without(row: Row) -> Seen:
+        thing = build(row)
+        person = getattr(thing, whose)
+        return thing if person is None else replace_member(thing, **{whose: without_contacts(person)})
+
+    return build_without
+
+
+def without_contacts(person: ShortAccount) -> ShortAccount:
+    """Somebody's name and number, and nothing by which to write to him."""
+    return replace_member(person, username="", email="")
 
 
 async def managed_event(db: Connection, caller: Caller, segment: str) -> int:
@@ -296,14 +335,14 @@ async def get_admission(db: Connection, gate: Gate, segment: str) -> Admission:
     )
     if row is None:
         raise NotFound
-    return build_admission(row)
+    return as_seen(gate, build_admission, "patron")(row)
 
 
-async def get_admissions(db: Connection, admission_ids: Sequence[int]) -> list[Admission]:
+async def get_admissions(db: Connection, gate: Gate, admission_ids: Sequence[int]) -> list[Admission]:
     """These admissions, in the order in which they were made."""
     rows = await db.fetch(
         f"SELECT {ADMISSIONS.columns} FROM {ADMISSIONS.source}"
         " WHERE admission.id = ANY($1::bigint[]) ORDER BY admission.id",
         admission_ids,
     )
-    return [build_admission(row) for row in rows]
+    return [as_seen(gate, build_admission, "patron")(row) for row in rows]

@@ -11,7 +11,7 @@ from ticketing.tickets.queries import SECTION_COLUMNS, build_short_section
 from ticketing.web.errors import NotFound
 from ticketing.web.paging import Filter, Listing, exact, one_of
 
-from .queries import Gate, clean_serial, patron_filter, section_filter
+from .queries import Gate, as_seen, clean_serial, patron_filter, section_filter
 from .rules import REASONS, room_for
 from .schemas import Refusal
 
@@ -66,7 +66,7 @@ def builder(gate: Gate) -> Callable[[Row], Refusal]:
             refused=clock.stamp(row["scanned_at"]),
         )
 
-    return build
+    return as_seen(gate, build, "patron")
 
 
 def _no_builder(_row: Row) -> Refusal:

@@ -2,6 +2,7 @@
 
 from ticketing.hosts.errors import NotHostAdministrator
 from ticketing.settings import Settings
+from ticketing.tickets.queries import build_ticket
 from ticketing.web.operations import Call, Operations, Reply, created
 from ticketing.web.paging import Page
 
@@ -28,10 +29,12 @@ async def list_event_tickets(call: Call) -> Reply:
         gate = await queries.gate_for(db, call.caller, call.path["event"])
         cursor = await queries.next_cursor(db)
         where, values = queries.within(gate, "ticket")
+        build = queries.as_seen(gate, build_ticket, "owner")
         if call.query.get("modified_since"):
-            page = await queries.CHANGES.page(db, call.query, where=where, values=values)
+            page = await queries.CHANGES.page(db, call.query, where=where, values=values, build=build)
         else:
-            page = await queries.TICKETS.page(db, call.query, where=f"{where} AND {queries.VALID}", values=values)
+            valid = f"{where} AND {queries.VALID}"
+            page = await queries.TICKETS.page(db, call.query, where=valid, values=values, build=build)
     return Reply(TicketPage(page.page, page.records, page.total, page.entries, cursor, gate.doors))
 
 
@@ -59,7 +62,7 @@ async def admit_event_patrons(call: Call) -> Reply:
         scan = actions.Scan(values["serials"], values["redeemer"], values["device"])
         most_refused = call.the(Settings).refused_scans_per_gate
         outcome = await actions.admit(db, gate, scan, call.new_id, most_refused)
-        admitted = await queries.get_admissions(db, outcome.admitted)
+        admitted = await queries.get_admissions(db, gate, outcome.admitted)
     # Refused scans are remembered, so they are committed by now.
     if not admitted:
         raise NobodyAdmitted(outcome.reasons)
@@ -80,7 +83,8 @@ async def list_event_admissions(call: Call) -> Reply:
     async with call.reading() as db:
         gate = await queries.gate_for(db, call.caller, call.path["event"])
         where, values = queries.within(gate, "admission")
-        return Reply(await queries.ADMISSIONS.page(db, call.query, where=where, values=values))
+        build = queries.as_seen(gate, queries.build_admission, "patron")
+        return Reply(await queries.ADMISSIONS.page(db, call.query, where=where, values=values, build=build))
 
 
 @operations("GET /events/{event}/admissions/{admission}", answers=Admission, errors=[NotHostAdministrator])

@@ -26,6 +26,7 @@ _COLUMNS = {
     "city": "city",
     "state": "state",
     "businessNo": "business_number",
+    "contactsAtGates": "contacts_at_gates",
 }
 _WRITTEN = (*_COLUMNS.values(), "name_key", "name_sort", "search_text")
 _INSERT = (
@@ -71,7 +72,8 @@ async def remove_host(db: Connection, host_id: int) -> None:
 
 
 async def add_administrator(db: Connection, host_id: int, account_id: int) -> bool:
-    """Let the account run the host; False when it could already."""
+    """Let the account run the host, asked before or not; False when it could already."""
+    await db.execute("DELETE FROM host_invitations WHERE host_id = $1 AND account_id = $2", host_id, account_id)
     status = await db.execute(
         "INSERT INTO host_administrators (host_id, account_id, added_at) VALUES ($1, $2, clock())"
         " ON CONFLICT DO NOTHING",
@@ -91,7 +93,8 @@ async def remove_administrator(db: Connection, vault: Vault, host_id: int, accou
     if not await db.fetchval(
         "SELECT true FROM host_administrators administrator JOIN accounts account"
         " ON account.id = administrator.account_id"
-        " WHERE administrator.host_id = $1 AND account.removed_at IS NULL AND account.id <> $2 LIMIT 1",
+        " WHERE administrator.host_id = $1 AND account.removed_at IS NULL AND account.activated"
+        " AND account.id <> $2 LIMIT 1",
         host_id,
         account_id,
     ):

@@ -15,6 +15,19 @@ class NotHostAdministrator(Forbidden):
     text = "This account is not an administrator for the relevant event host."
 
 
+class NotInvited(Forbidden):
+    """Only who was asked can say yes."""
+
+    text = "You are not authorised to access or modify this account."
+
+
+class TooManyInvitations(Conflict):
+    """More people asked in a day than anybody needs."""
+
+    text = "Too many invitations have been sent today."
+    details = about("account", "invite the others tomorrow, or let those of today accept")
+
+
 class LastAdministrator(Conflict):
     """A host always has somebody who can run it."""
 

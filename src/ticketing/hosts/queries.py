@@ -1,20 +1,20 @@
 """Reading hosts, and who may run them."""
 
-from ticketing.accounts.queries import ShortAccount, build_short_account, short_columns
+from ticketing.accounts.queries import short_columns
 from ticketing.kit import ids
 from ticketing.kit.database import Connection, Row
 from ticketing.web.callers import Caller
 from ticketing.web.paging import Always, Filter, Listing, exact
 
 from .errors import HostNotFound, NotHostAdministrator
-from .schemas import Host
+from .schemas import Administrator, Host
 
 COLUMNS = """
 host.id AS host_id, host.name AS host_name, host.contact AS host_contact, host.email AS host_email,
 host.description AS host_description, host.phone AS host_phone, host.website AS host_website,
 host.country AS host_country, host.first_address_line AS host_first_address_line,
 host.second_address_line AS host_second_address_line, host.city AS host_city, host.state AS host_state,
-host.business_number AS host_business_number"""
+host.business_number AS host_business_number, host.contacts_at_gates AS host_contacts_at_gates"""
 
 
 def build_host(row: Row, prefix: str = "host_") -> Host:
@@ -33,6 +33,7 @@ def build_host(row: Row, prefix: str = "host_") -> Host:
         city=row[prefix + "city"],
         state=row[prefix + "state"],
         business_number=row[prefix + "business_number"],
+        contacts_at_gates=row[prefix + "contacts_at_gates"],
     )
 
 
@@ -62,11 +63,23 @@ ACCOUNT_HOSTS: Listing[Host] = Listing(
 )
 
 
-ADMINISTRATORS: Listing[ShortAccount] = Listing(
-    source="host_administrators administrator JOIN accounts account ON account.id = administrator.account_id",
-    columns=short_columns("account"),
-    id="(administrator.added_at, account.id)",
-    build=build_short_account,
+def build_administrator(row: Row) -> Administrator:
+    """Who runs a host, or was asked to."""
+    number = row["number"]
+    if not row["accepted"]:
+        return Administrator(f"/accounts/{number}", number, row["username"], False)
+    told = (row["email"], row["first_name"], row["last_name"])
+    return Administrator(f"/accounts/{number}", number, row["username"], True, *told)
+
+
+ADMINISTRATORS: Listing[Administrator] = Listing(
+    source="""(
+        SELECT host_id, account_id, added_at, true AS accepted FROM host_administrators
+        UNION ALL SELECT host_id, account_id, invited_at, false FROM host_invitations) administrator
+        JOIN accounts account ON account.id = administrator.account_id""",
+    columns=f"{short_columns('account')}, administrator.accepted",
+    id="(NOT administrator.accepted, administrator.added_at, account.id)",
+    build=build_administrator,
 )
 
 
@@ -105,15 +118,15 @@ async def ensure_administers(db: Connection, caller: Caller, host_id: int, *, lo
         raise NotHostAdministrator
 
 
-async def find_administrator(db: Connection, host_id: int, account_id: int) -> ShortAccount | None:
-    """One of the people who run the host, or None when it is none of them."""
+async def find_administrator(db: Connection, host_id: int, account_id: int) -> Administrator | None:
+    """One of the people who run the host or were asked to, or None when it is none of them."""
     row = await db.fetchrow(
         f"SELECT {ADMINISTRATORS.columns} FROM {ADMINISTRATORS.source}"
         " WHERE administrator.host_id = $1 AND account.id = $2 AND account.removed_at IS NULL",
         host_id,
         account_id,
     )
-    return build_short_account(row) if row else None
+    return build_administrator(row) if row else None
 
 
 async def host_for(db: Connection, caller: Caller, segment: str, *, locking: bool = False) -> int:

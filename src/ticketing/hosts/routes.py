@@ -1,17 +1,18 @@
 """Hosts over HTTP."""
 
 from ticketing.accounts.errors import AccountNotFound, NotYourAccount
-from ticketing.accounts.queries import ShortAccount, account_for, find_account
+from ticketing.accounts.queries import account_for, find_account
 from ticketing.history import recording as history
+from ticketing.kit import ids
 from ticketing.kit.database import Connection
 from ticketing.kit.vault import Vault
 from ticketing.web.errors import Taken
 from ticketing.web.operations import Call, Operations, Reply, created, done
 from ticketing.web.paging import Page
 
-from . import actions, queries
-from .errors import HostNotFound, LastAdministrator, NotHostAdministrator
-from .schemas import ADMINISTRATOR, HOST, Host
+from . import actions, invitations, queries
+from .errors import HostNotFound, LastAdministrator, NotHostAdministrator, NotInvited, TooManyInvitations
+from .schemas import ADMINISTRATOR, HOST, Administrator, Host
 
 operations = Operations("Managing Host Accounts")
 
@@ -77,12 +78,15 @@ async def delete_host(call: Call) -> Reply:
 
 @operations(
     "GET /hosts/{host}/administrators",
-    answers=Page[ShortAccount],
+    answers=Page[Administrator],
     listing=queries.ADMINISTRATORS,
     errors=[HostNotFound, NotHostAdministrator],
 )
 async def list_host_administrators(call: Call) -> Reply:
-    """List host administrators."""
+    """List host administrators.
+
+    And who was asked to become one: `accepted` tells them apart.
+    """
     async with call.reading() as db:
         host_id = await queries.host_for(db, call.caller, call.path["host"])
         return Reply(
@@ -94,15 +98,16 @@ async def list_host_administrators(call: Call) -> Reply:
 
 @operations(
     "POST /hosts/{host}/administrators",
-    answers=ShortAccount,
+    answers=Administrator,
     status=201,
     form=ADMINISTRATOR,
-    errors=[HostNotFound, NotHostAdministrator, AccountNotFound],
+    errors=[HostNotFound, NotHostAdministrator, AccountNotFound, TooManyInvitations],
 )
 async def add_host_administrator(call: Call) -> Reply:
     """Add a host administrator.
 
-    Adding one who is one already changes nothing and is answered alike.
+    It is an invitation until the person accepts it; added by an administrator of the platform it takes effect at once.
+    Adding one who is one already, or was invited, changes nothing and is answered alike.
     """
     async with call.transaction() as db:
         host_id = await queries.host_for(db, call.caller, call.path["host"], locking=True)
@@ -110,8 +115,12 @@ async def add_host_administrator(call: Call) -> Reply:
         account_id = await find_account(db, values["account"])
         if account_id is None:
             raise AccountNotFound
-        if await actions.add_administrator(db, host_id, account_id):
-            await _record(call, db, "host.administrator_added", host_id, values["account"])
+        known = await queries.find_administrator(db, host_id, account_id)
+        if call.caller.administers:
+            if await actions.add_administrator(db, host_id, account_id):
+                await _record(call, db, "host.administrator_added", host_id, values["account"])
+        elif known is None and await invitations.invite(db, host_id, account_id, call.caller.account_id):
+            await _record(call, db, "host.administrator_invited", host_id, values["account"])
         administrator = await queries.find_administrator(db, host_id, account_id)
         if administrator is None:  # removed this very moment
             raise AccountNotFound
@@ -125,16 +134,77 @@ async def add_host_administrator(call: Call) -> Reply:
 async def remove_host_administrator(call: Call) -> Reply:
     """Remove a host administrator.
 
-    The last one cannot be removed. All gate codes of the host's events are renewed, with their keys.
+    The last one cannot be removed. All gate codes of the host's events are renewed, with their keys. An invitation is
+    taken back by those who run the host, and refused by whom it was sent to.
     """
     async with call.transaction() as db:
-        host_id = await queries.host_for(db, call.caller, call.path["host"], locking=True)
+        host_id = await _host_of_person(call, db)
         account_id = await find_account(db, call.path["number"])
-        if account_id is None or await queries.find_administrator(db, host_id, account_id) is None:
+        known = None if account_id is None else await queries.find_administrator(db, host_id, account_id)
+        if account_id is None or known is None:
             raise AccountNotFound
+        if not known.accepted:
+            await invitations.end_invitation(db, host_id, account_id)
+            await _record(call, db, "host.invitation_ended", host_id, call.path["number"])
+            return done("The invitation was taken back.")
         await actions.remove_administrator(db, call.the(Vault), host_id, account_id)
         await _record(call, db, "host.administrator_removed", host_id, call.path["number"])
     return done("The administrator was removed from the event host. The gate codes of its events were renewed.")
+
+
+async def _host_of_person(call: Call, db: Connection) -> int:
+    """The host in the path, locked, for those who run it and for who was asked to; raises what `host_for` raises."""
+    try:
+        return await queries.host_for(db, call.caller, call.path["host"], locking=True)
+    except NotHostAdministrator:
+        if call.path["number"].upper() != call.caller.number:
+            raise
+    host_id = int(call.path["host"])
+    if await queries.find_administrator(db, host_id, call.caller.account_id) is None:
+        raise NotHostAdministrator
+    return host_id
+
+
+@operations(
+    "POST /hosts/{host}/administrators/{number}/acceptances",
+    answers=Administrator,
+    status=201,
+    errors=[HostNotFound, NotInvited, AccountNotFound],
+)
+async def accept_host_invitation(call: Call) -> Reply:
+    """Accept an invitation to run a host.
+
+    For the person alone who was invited.
+    """
+    async with call.transaction() as db:
+        host_id = await queries.find_host(db, ids.parse(call.path["host"]) or 0)
+        if host_id is None:
+            raise HostNotFound
+        if call.path["number"].upper() != call.caller.number:
+            raise NotInvited
+        account_id = call.caller.account_id
+        known = await queries.find_administrator(db, host_id, account_id)
+        if known is None:
+            raise AccountNotFound
+        if not known.accepted:
+            await actions.add_administrator(db, host_id, account_id)
+            await _record(call, db, "host.administrator_added", host_id, call.caller.number)
+        return created(await queries.find_administrator(db, host_id, account_id))
+
+
+@operations(
+    "GET /accounts/{number}/invitations",
+    tag="Account Management",
+    answers=Page[invitations.Invitation],
+    listing=invitations.INVITATIONS,
+    errors=[AccountNotFound, NotYourAccount],
+)
+async def list_account_invitations(call: Call) -> Reply:
+    """List invitations to run hosts."""
+    async with call.reading() as db:
+        account_id = await account_for(db, call.caller, call.path["number"], support_may=True)
+        where = "invitation.account_id = $1 AND host.removed_at IS NULL"
+        return Reply(await invitations.INVITATIONS.page(db, call.query, where=where, values=[account_id]))
 
 
 @operations(

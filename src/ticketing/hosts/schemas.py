@@ -4,7 +4,7 @@ import msgspec
 
 from ticketing.accounts.rules import A_PHONE, AN_ADDRESS, PHONE_LENGTH, is_email, is_phone
 from ticketing.countries.names import A_COUNTRY, is_country
-from ticketing.web.forms import Field, Form, checked, identifying, text
+from ticketing.web.forms import Field, Form, boolean, checked, identifying, text
 
 from .rules import is_website
 
@@ -25,6 +25,19 @@ class Host(msgspec.Struct, rename="camel"):
     city: str
     state: str
     business_number: str = msgspec.field(name="businessNo")
+    contacts_at_gates: bool = False
+
+
+class Administrator(msgspec.Struct, rename="camel", omit_defaults=True):
+    """Somebody who runs a host; who was only asked to (`accepted` false) is shown by number and username alone."""
+
+    uri: str = msgspec.field(name="self")
+    number: str
+    username: str
+    accepted: bool
+    email: str | msgspec.UnsetType = msgspec.UNSET
+    first_name: str | msgspec.UnsetType = msgspec.UNSET
+    last_name: str | msgspec.UnsetType = msgspec.UNSET
 
 
 HOST = Form(
@@ -47,6 +60,13 @@ HOST = Form(
         Field("city", text(), required=False),
         Field("state", text(), required=False),
         Field("businessNo", text(), required=False),
+        Field(
+            "contactsAtGates",
+            boolean(),
+            required=False,
+            empty=False,
+            description="whether gate keys are told usernames and e-mail addresses of guests",
+        ),
     ]
 )
 

@@ -42,6 +42,7 @@ Name = Literal[
     "section_removed",
     "tickets_voided",
     "submission_decided",
+    "host_invitation",
 ]
 
 
@@ -97,6 +98,8 @@ KINDS: dict[Name, Kind] = {
     "tickets_voided": Kind(about=("event", "count")),
     # To the administrators of the event's host.
     "submission_decided": Kind(about=("submission",), to_all=True),
+    # To who was asked to run a host.
+    "host_invitation": Kind(about=("host",)),
 }
 
 _SEALING = "letter"

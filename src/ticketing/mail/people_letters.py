@@ -47,6 +47,20 @@ async def _deletion_requested(desk: Desk) -> Content | None:
     return Content({"number": row["number"], "who": who, "reason": unlinked(words(row["reason"] or ""))})
 
 
+_INVITED = """
+SELECT host.name, inviter.first_name, inviter.last_name
+  FROM host_invitations invitation JOIN hosts host ON host.id = invitation.host_id
+       JOIN accounts inviter ON inviter.id = invitation.invited_by
+ WHERE invitation.host_id = $1 AND invitation.account_id = $2 AND host.removed_at IS NULL"""
+
+
+async def _host_invitation(desk: Desk) -> Content | None:
+    row = await desk.db.fetchrow(_INVITED, desk.about["host"], desk.person.id)
+    if row is None:
+        return None
+    return Content({"host": title(row["name"]), "inviter": person_name(row["first_name"], row["last_name"])})
+
+
 _PLAIN: Sequence[str] = ("welcome", "password_changed", "codes_exhausted")
 
 COMPOSERS: dict[str, Compose] = {
@@ -56,4 +70,5 @@ COMPOSERS: dict[str, Compose] = {
     "email_changed": _email_changed,
     "deactivated": _with_reason,
     "deletion_requested": _deletion_requested,
+    "host_invitation": _host_invitation,
 }

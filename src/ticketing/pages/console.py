@@ -36,8 +36,10 @@ async def hosts_of(visit: Visit) -> list[dict[str, Any]]:
 async def dashboard(visit: Visit) -> Response:
     """A host's events, and what sold today, this week and in all."""
     hosts = await hosts_of(visit)
+    account = await visit.account()
+    invitations = (await visit.api.get(f"{account['self']}/invitations", records=100))["entries"]
     if not hosts:
-        return await show(visit, "console_welcome.html", is_private=True)
+        return await show(visit, "console_welcome.html", is_private=True, invitations=invitations)
     chosen = next((one for one in hosts if id_of(one["self"]) == visit.query("host")), hosts[0])
     status = visit.query("status")
     events = await visit.api.get(
@@ -56,6 +58,7 @@ async def dashboard(visit: Visit) -> Response:
         is_private=True,
         hosts=hosts,
         host=chosen,
+        invitations=invitations,
         events=events,
         sales=sales,
         statistics=statistics,
@@ -152,7 +155,8 @@ async def change_host(visit: Visit) -> Response:
     """Change what is told about a host."""
     form = await visit.form()
     await visit.account()
-    path, filled = f"/hosts/{visit.part('host')}", form.values(HOST_FIELDS)
+    path = f"/hosts/{visit.part('host')}"
+    filled: dict[str, Any] = {**form.values(HOST_FIELDS), "contactsAtGates": form.has("contactsAtGates")}
     try:
         await visit.api.put(path, filled)
     except Refused as refused:
@@ -190,3 +194,21 @@ async def remove_person(visit: Visit) -> Response:
         return await _host_refused(visit, refused, host, host, about="people")
     visit.tell("saved")
     return visit.go(f"/host/{visit.part('host')}/settings")
+
+
+@pages("POST /host/{host}/people/{number}/acceptances")
+async def accept_invitation(visit: Visit) -> Response:
+    """Say yes to running a host."""
+    await visit.account()
+    await visit.api.post(f"/hosts/{visit.part('host')}/administrators/{visit.part('number')}/acceptances", {})
+    visit.tell("host_accepted")
+    return visit.go("/host", host=visit.part("host"))
+
+
+@pages("POST /host/{host}/people/{number}/refusals")
+async def refuse_invitation(visit: Visit) -> Response:
+    """Say no to it."""
+    await visit.account()
+    await visit.api.delete(f"/hosts/{visit.part('host')}/administrators/{visit.part('number')}")
+    visit.tell("host_declined")
+    return visit.go("/host")

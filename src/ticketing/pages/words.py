@@ -34,6 +34,8 @@ NOTICES = {
     "leaving": N_("Your account is closed. Goodbye, and thank you."),
     "host_made": N_("Your host is registered. Now its first event."),
     "person_added": N_("Invited. They find the invitation on their own pages."),
+    "host_accepted": N_("You run this host now."),
+    "host_declined": N_("You said no. Nobody is told why."),
     "draft_kept": N_("The draft is kept. Now its sections: what can be bought, for how much."),
     "submitted": N_("The event is with the reviewers. You will get a letter."),
     "listed": N_("The event is on sale again."),
@@ -58,6 +60,11 @@ def slug(title: str) -> str:
 def person(account: dict[str, Any]) -> str:
     """What to call somebody."""
     return f"{account['firstName']} {account['lastName']}".strip() or str(account["username"] or account["number"])
+
+
+def invited_number(invitation: dict[str, Any]) -> str:
+    """The account that an invitation to run a host is for."""
+    return id_of(invitation["self"])
 
 
 def browser(agent: str) -> str:

@@ -73,6 +73,8 @@ MAY_CALL: dict[str, frozenset[Level]] = {
     "list_host_administrators": PEOPLE,
     "add_host_administrator": PEOPLE,
     "remove_host_administrator": PEOPLE,
+    "accept_host_invitation": PEOPLE,
+    "list_account_invitations": PEOPLE,
     # events
     "list_published_events": ANY,
     "list_events": STAFF,
@@ -98,8 +100,8 @@ MAY_CALL: dict[str, frozenset[Level]] = {
     "manage_admission_tokens": PEOPLE,
     "retrieve_admission_token": PEOPLE,
     "update_admission_token": PEOPLE,
-    "renew_admission_token": PEOPLE,
     "invalidate_admission_token": PEOPLE,
+    "renew_admission_token": PEOPLE,
     "list_event_tickets": GATES,
     "admit_event_patrons": GATES,
     "list_event_admissions": GATES,

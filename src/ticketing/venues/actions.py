@@ -56,7 +56,7 @@ async def lock_venue(db: Connection, venue_id: int | None) -> int:
 async def update_venue(db: Connection, venue_id: int, values: dict[str, Any]) -> None:
     """Replace the venue; its events follow it into another time zone."""
     timezone = await _timezone(db, values)
-    before = await db.fetchrow(_STANDS, venue_id)
+    before = await _stands(db, venue_id)
     await db.execute(
         "UPDATE venues SET name = $2, region_id = $3, address = $4, longitude = $5, latitude = $6, name_key = $7,"
         " search_text = $8, timezone = $9 WHERE id = $1",
@@ -66,8 +66,8 @@ async def update_venue(db: Connection, venue_id: int, values: dict[str, Any]) ->
     )
     if timezone != before["zone"]:
         await _move_events(db, venue_id, timezone)
-    if dict(before) != dict(await db.fetchrow(_STANDS, venue_id)):
-        await _tell_holders(db, venue_id, dict(before))
+    if before != await _stands(db, venue_id):
+        await _tell_holders(db, venue_id, before)
 
 
 async def remove_venue(db: Connection, venue_id: int) -> None:
@@ -104,6 +104,12 @@ async def _timezone(db: Connection, values: dict[str, Any]) -> str:
 _STANDS = """
 SELECT venue.name, venue.address, region.city, venue.timezone AS zone
   FROM venues venue JOIN regions region ON region.id = venue.region_id WHERE venue.id = $1"""
+
+
+async def _stands(db: Connection, venue_id: int) -> dict[str, str]:
+    row = await db.fetchrow(_STANDS, venue_id)
+    return dict(row) if row else {}
+
 
 _AHEAD = """
 SELECT id, start_text, end_text, doors_text FROM events
