@@ -4,7 +4,7 @@ They call the operations in the visitor's name (`client`), and render what these
 pages; `frame` shows them.
 """
 
-from . import account, buying, console, drafting, entering, running, shop, wallet
+from . import account, buying, console, desk, drafting, entering, places, running, shop, wallet
 from .frame import Frame
 from .site import Site
 
@@ -17,6 +17,8 @@ PAGES = (
     console.pages,
     drafting.pages,
     running.pages,
+    desk.pages,
+    places.pages,
 )
 
 __all__ = ["PAGES", "Frame", "Site"]

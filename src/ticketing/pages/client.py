@@ -110,8 +110,9 @@ class Client:
         body: Mapping[str, Any] | None = None,
         once: str = "",
         accept: str = "",
+        prefix: str = PREFIX,
     ) -> Answer:
-        """The answer to one call, whatever it is."""
+        """The answer to one call, whatever it is; `prefix`: "" for what is served beside the API."""
         given = {name: _written(value) for name, value in (query or {}).items() if value is not None and value != ""}
         sent = b"" if body is None else json.dumps(body).encode()
         headers = [
@@ -125,7 +126,7 @@ class Client:
             headers.append((b"idempotency-key", once.encode("ascii", "replace")))
         if accept:
             headers.append((b"accept", accept.encode("ascii", "replace")))
-        whole = PREFIX + path
+        whole = prefix + path
         scope = {
             "type": "http",
             "asgi": {"version": "3.0"},

@@ -42,6 +42,8 @@ NOTICES = {
     "unlisted": N_("The event is off the lists. Its tickets stay valid."),
     "event_cancelled": N_("The event is cancelled. Everybody is told, and whoever paid gets the money back."),
     "removed": N_("It is gone."),
+    "approved": N_("Approved: it is on sale."),
+    "sent_back": N_("Sent back to its host with your note."),
     "order_cancelled": N_("The order is cancelled and its places are free again."),
 }
 
@@ -65,6 +67,13 @@ def person(account: dict[str, Any]) -> str:
 def invited_number(invitation: dict[str, Any]) -> str:
     """The account that an invitation to run a host is for."""
     return id_of(invitation["self"])
+
+
+def place_filled(kind: str, thing: dict[str, Any]) -> dict[str, Any]:
+    """A region, venue or category as its form shows it."""
+    if kind == "categories":
+        return {**thing, "subcategories": "\n".join(thing["subcategories"])}
+    return {**thing, "region": id_of(thing["region"])} if kind == "venues" else thing
 
 
 def browser(agent: str) -> str:
