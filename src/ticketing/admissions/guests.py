@@ -14,7 +14,7 @@ from ticketing.tickets.schemas import ShortSection
 from ticketing.web.errors import InvalidValues
 from ticketing.web.paging import Filter, Listing, Page, one_of
 
-from .queries import Gate, as_seen, section_filter, within
+from .queries import Gate, as_seen, no_builder, section_filter, within
 
 OWNERS_AT_A_TIME = 2000
 
@@ -28,10 +28,6 @@ class Guest(msgspec.Struct):
     section: ShortSection
     owner: ShortAccount
     order: str
-
-
-def _unbuilt(_row: Row) -> Guest:
-    raise RuntimeError("guests are built for a gate; hand `build` to `page`")
 
 
 # Found in Python, not in SQL: how names are folded, the database does not know.
@@ -48,7 +44,7 @@ GUESTS: Listing[Guest] = Listing(
     columns=f"{COLUMNS}, bought.number AS order_number",
     id="ticket.id",
     key="ticket.id",
-    build=_unbuilt,
+    build=no_builder,
     filters={
         "section": section_filter("ticket.section_id"),
         "status": one_of(
@@ -106,7 +102,7 @@ def _words(search: str) -> list[str]:
 
 
 async def _owners_with(db: Connection, gate: Gate, words: list[str]) -> list[int]:
-    """The holders in whose name or address all these words are; a gate's key finds by names alone."""
+    """The holders in whose name or address all these words are; a gate that is told no addresses finds by names."""
     found = []
     for number, row in enumerate(await db.fetch(_OWNERS, gate.event)):
         if number % OWNERS_AT_A_TIME == OWNERS_AT_A_TIME - 1:

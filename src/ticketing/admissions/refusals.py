@@ -11,7 +11,7 @@ from ticketing.tickets.queries import SECTION_COLUMNS, build_short_section
 from ticketing.web.errors import NotFound
 from ticketing.web.paging import Filter, Listing, exact, one_of
 
-from .queries import Gate, as_seen, clean_serial, patron_filter, section_filter
+from .queries import Gate, as_seen, clean_serial, no_builder, patron_filter, section_filter
 from .rules import REASONS, room_for
 from .schemas import Refusal
 
@@ -69,10 +69,6 @@ def builder(gate: Gate) -> Callable[[Row], Refusal]:
     return as_seen(gate, build, "patron")
 
 
-def _no_builder(_row: Row) -> Refusal:
-    raise NotImplementedError("what is shown of a refusal depends on the gate")
-
-
 REFUSALS: Listing[Refusal] = Listing(
     source="""refused_scans refusal
         LEFT JOIN sections section ON section.id = refusal.section_id
@@ -83,7 +79,7 @@ REFUSALS: Listing[Refusal] = Listing(
     ),
     id="refusal.id",
     key="refusal.id",
-    build=_no_builder,
+    build=no_builder,
     filters={
         "redeemer": exact("refusal.redeemer"),
         "device": exact("refusal.device"),

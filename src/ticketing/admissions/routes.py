@@ -129,7 +129,8 @@ async def list_event_guests(call: Call) -> Reply:
     """List guests.
 
     Whoever holds tickets of the event, ticket by ticket, found by words of a name, an e-mail address, an order's number
-    or the beginning of a serial. A gate's key finds by names, and is told no more than names.
+    or the beginning of a serial. A gate's key finds by names, and is told no more than names, unless the host has set
+    `contactsAtGates`; orders it is never told.
     """
     async with call.reading() as db:
         gate = await queries.gate_for(db, call.caller, call.path["event"])

@@ -43,7 +43,10 @@ class TicketPage(msgspec.Struct):
 
 
 class Admission(msgspec.Struct):
-    """Who was let in, by whom, with which ticket (its serial)."""
+    """Who was let in, by whom, with which ticket (its serial).
+
+    For gate keys the patron's `username` and `email` are "" unless the host has set `contactsAtGates`.
+    """
 
     uri: str = msgspec.field(name="self")
     redeemer: str
@@ -57,7 +60,8 @@ class Admission(msgspec.Struct):
 class Refusal(msgspec.Struct):
     """A scan that opened nothing: what was scanned, by whom, and the reason.
 
-    `patron` and `section` are null where what was scanned is no ticket of the event (of the key's sections).
+    `patron` and `section` are null where what was scanned is no ticket of the event (of the key's sections). Of the
+    patron a gate key reads what it reads of an admission's.
     """
 
     uri: str = msgspec.field(name="self")

@@ -10,7 +10,10 @@ from .rules import is_website
 
 
 class Host(msgspec.Struct, rename="camel"):
-    """Who stages events; every member is echoed as it was sent."""
+    """Who stages events; every member is echoed as it was sent.
+
+    `contactsAtGates`: whether the gate keys of its events read usernames and e-mail addresses of guests beside names.
+    """
 
     uri: str = msgspec.field(name="self")
     name: str

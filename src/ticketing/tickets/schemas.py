@@ -14,7 +14,10 @@ class ShortSection(msgspec.Struct):
 
 
 class Ticket(msgspec.Struct):
-    """A place in a section. `status`: Issued, Pending (in a transfer), Redeemed, Voided; `redeemed` may be `N/A`."""
+    """A place in a section. `status`: Issued, Pending (in a transfer), Redeemed, Voided; `redeemed` may be `N/A`.
+
+    For gate keys the owner's `username` and `email` are "" unless the host has set `contactsAtGates`.
+    """
 
     uri: str = msgspec.field(name="self")
     serial: str
