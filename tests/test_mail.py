@@ -315,10 +315,12 @@ async def test_a_removed_section_is_told_to_those_who_held_a_ticket_in_it(
 
 
 async def test_a_decision_goes_to_everybody_who_runs_the_host(
-    alice: Client, bob: Client, administrator: Client, mail: Post
+    alice: Client, bob: Client, administrator: Client, make_person: MakePerson, mail: Post
 ) -> None:
-    host = await make_host(alice)
-    await administrator.post(f"{host['self']}/administrators", account=bob.number)
+    host, closed = await make_host(alice), await make_person("closed")
+    for person in (bob, closed):
+        await administrator.post(f"{host['self']}/administrators", account=person.number)
+    await administrator.post(f"/accounts/{closed.number}/toggles", reason="Fraud")
     event = await make_event(alice, administrator, host)
     submission = await alice.post(f"{event['self']}/submissions")
     note = "Please add <b>a date</b>.\nThen again."
@@ -329,6 +331,7 @@ async def test_a_decision_goes_to_everybody_who_runs_the_host(
         assert message["Subject"] == f"Not approved: {event['title']}"
         assert "> Please add <b>a date</b>.\n> Then again." in text_of(message)
         assert "Please add &lt;b&gt;a date&lt;/b&gt;." in html_of(message)
+    assert mail.letters(closed) == ["deactivated"]
     await list_event(administrator, event)
     await mail.deliver()
     assert mail.one(alice, "submission_decided")["Subject"] == f"Approved: {event['title']}"

@@ -19,7 +19,8 @@ SELECT administrator.account_id AS id
   FROM mails JOIN submissions submission ON submission.id = (mails.about ->> 'submission')::bigint
        JOIN events event ON event.id = submission.event_id
        JOIN host_administrators administrator ON administrator.host_id = event.host_id
- WHERE mails.id = $1 AND administrator.account_id > $2
+       JOIN accounts account ON account.id = administrator.account_id
+ WHERE mails.id = $1 AND account.id > $2 AND account.activated AND account.removed_at IS NULL
  ORDER BY 1 LIMIT $3"""
 
 # Whoever held a ticket when the letter was posted (refunds may have voided it since, and hastily), or was handed it on
