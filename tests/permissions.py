@@ -126,6 +126,11 @@ admit_event_patrons            401  403  403  403* 403* 201  403* 201  403  403*
 list_event_admissions          401  403  403  403* 403* 200  403* 200  403  403* 200
 retrieve_admission             401  403  403  403* 403* 200  403* 200  403  403* 200
 list_event_refusals            401  403  403  403* 403* 200  403* 200  403  403* 200
+upload_scans                   401  403  403  403* 403* 400  403* 400  403  403* 400
+upload_scans                   401  403  403  403* 403* 200  403* 200  403  403* 200
+    {"redeemer": "Kofi", "device": "1", "scans": [{"serial": "$serial", "at": "2026-01-01T00:00:00Z", "nonce": "1"}]}
+list_scan_conflicts            401  403  403  403* 403* 200  403* 200  403  403* 200
+retrieve_scan_conflict         401  403  403  403* 403* 200  403* 200  403  403* 200
 list_event_guests              401  403  403  403* 403* 200  403* 200  403  403* 200
 retrieve_refusal               401  403  403  403* 403* 200  403* 200  403  403* 200
 

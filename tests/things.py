@@ -104,6 +104,14 @@ class World:
         assert added.status == 201, added.body
         return number
 
+    async def scan(self) -> Any:
+        """Somebody let in without a network with a ticket that nobody has."""
+        event, gate = await self.thing("event"), await self.caller("gate")
+        scans = [{"serial": "NOBODY-HASTHISONE00", "at": "2026-01-01T00:00:00Z", "nonce": unique("nonce")}]
+        sent = await gate.post(f"{event['self']}/scans", redeemer="Kofi", device="1", scans=scans)
+        assert sent.status == 200, sent.body
+        return (await gate.get(f"{event['self']}/scans"))["entries"][-1]
+
     async def invited(self) -> str:
         """The other customer, asked to administer the host beside the runner."""
         number = (await self.caller("other")).number

@@ -90,7 +90,7 @@ async def admit(db: Connection, gate: Gate, scan: Scan, new_id: Callable[[], int
     """
     read = await read_scans(db, scan.serials)
     believed = {one.serial for one in read if one.refusal is None}
-    judged = _judge_all(gate, read, await _lock_tickets(db, gate, believed), new_id)
+    judged = _judge_all(gate, read, await lock_scanned(db, gate, believed), new_id)
     admitted = [one for one in judged if one.verdict is Verdict.ADMITTED]
     refused = [one for one in judged if one.verdict is not Verdict.ADMITTED]
     tickets = [one.ticket for one in admitted if one.ticket is not None]
@@ -122,7 +122,7 @@ async def admit(db: Connection, gate: Gate, scan: Scan, new_id: Callable[[], int
     return Outcome([one.id for one in admitted], {one.serial: one.verdict.value for one in refused})
 
 
-async def _lock_tickets(db: Connection, gate: Gate, wanted: Set[str]) -> dict[str, Row]:
+async def lock_scanned(db: Connection, gate: Gate, wanted: Set[str]) -> dict[str, Row]:
     """The scanned tickets by serial; those of this event are locked, others are none of ours to lock."""
     found = {row["serial"]: row for row in await db.fetch(_LOCK_TICKETS, list(wanted), gate.event)}
     if elsewhere := wanted - found.keys():
@@ -136,13 +136,19 @@ def _judge_all(gate: Gate, scans: Iterable[Read], tickets: dict[str, Row], new_i
     admitted: set[str] = set()
     for read in scans:
         ticket = tickets.get(read.serial)
-        verdict = read.refusal or judge(_facts(read, ticket), gate.event, gate.sections, doors_open=gate.doors_open)
-        if ticket and verdict is Verdict.ADMITTED:
-            if ticket["serial"] in admitted:
-                verdict = Verdict.ALREADY_ADMITTED
-            admitted.add(ticket["serial"])
+        verdict = judge_read(gate, read, ticket, admitted, doors_open=gate.doors_open)
         judged.append(_Judged(new_id(), read.shown, ticket, verdict))
     return judged
+
+
+def judge_read(gate: Gate, read: Read, ticket: Row | None, admitted: set[str], *, doors_open: bool) -> Verdict:
+    """The verdict on what was read, of a ticket that is locked; `admitted`: serials let in with the same request."""
+    verdict = read.refusal or judge(_facts(read, ticket), gate.event, gate.sections, doors_open=doors_open)
+    if ticket and verdict is Verdict.ADMITTED:
+        if ticket["serial"] in admitted:
+            return Verdict.ALREADY_ADMITTED
+        admitted.add(ticket["serial"])
+    return verdict
 
 
 def _facts(read: Read, ticket: Row | None) -> Scanned | None:

@@ -6,7 +6,7 @@ from ticketing.tickets.queries import build_ticket
 from ticketing.web.operations import Call, Operations, Reply, created
 from ticketing.web.paging import Page
 
-from . import actions, guests, queries, refusals
+from . import actions, guests, offline, queries, refusals
 from .errors import EventCancelled, NobodyAdmitted
 from .schemas import ADMISSION, Admission, Refusal, RefusalPage, TicketPage
 
@@ -117,6 +117,49 @@ async def list_event_refusals(call: Call) -> Reply:
         page = await refusals.REFUSALS.page(db, call.query, where=where, values=values, build=refusals.builder(gate))
         dropped = await refusals.count_dropped(db, gate)
     return Reply(RefusalPage(page.page, page.records, page.total, page.entries, dropped))
+
+
+@operations(
+    "POST /events/{event}/scans", answers=offline.ScanResults, form=offline.UPLOAD, errors=[NotHostAdministrator]
+)
+async def upload_scans(call: Call) -> Reply:
+    """Upload scans made without a network.
+
+    Whom a gate let in by itself, each known by its `nonce`, with the moment: recorded as it happened, also when it
+    comes late. Where the ticket could not be used (any more), the first admission stands, and the scan is a `conflict`
+    with its reason. Sending them again has no effect and is answered alike.
+    """
+    async with call.transaction() as db:
+        gate = await queries.gate_for(db, call.caller, call.path["event"])
+        values = await offline.UPLOAD.read(call.json(), db)
+        upload = offline.Upload(values["scans"], values["redeemer"], values["device"])
+        return Reply(await offline.record_scans(db, gate, upload, call.new_id))
+
+
+@operations(
+    "GET /events/{event}/scans",
+    answers=Page[offline.Conflict],
+    listing=offline.CONFLICTS,
+    errors=[NotHostAdministrator],
+)
+async def list_scan_conflicts(call: Call) -> Reply:
+    """List conflicts of scans made without a network.
+
+    Who was let in with a ticket that opened nothing: used before, handed on, given back, unknown.
+    """
+    async with call.reading() as db:
+        gate = await queries.gate_for(db, call.caller, call.path["event"])
+        where, values = offline.conflicts_within(gate)
+        build = queries.as_seen(gate, offline.build_conflict, "patron")
+        return Reply(await offline.CONFLICTS.page(db, call.query, where=where, values=values, build=build))
+
+
+@operations("GET /events/{event}/scans/{scan}", answers=offline.Conflict, errors=[NotHostAdministrator])
+async def retrieve_scan_conflict(call: Call) -> Reply:
+    """Retrieve a conflict of a scan made without a network."""
+    async with call.reading() as db:
+        gate = await queries.gate_for(db, call.caller, call.path["event"])
+        return Reply(await offline.get_conflict(db, gate, call.path["scan"]))
 
 
 @operations(

@@ -4,7 +4,7 @@ They call the operations in the visitor's name (`client`), and render what these
 pages; `frame` shows them.
 """
 
-from . import account, buying, console, desk, drafting, entering, places, running, shop, wallet
+from . import account, buying, console, desk, drafting, entering, gate, places, running, shop, wallet
 from .frame import Frame
 from .site import Site
 
@@ -19,6 +19,7 @@ PAGES = (
     running.pages,
     desk.pages,
     places.pages,
+    gate.pages,
 )
 
 __all__ = ["PAGES", "Frame", "Site"]

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import mimetypes
+import posixpath
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ PREFIX = "/static/"
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".webmanifest": "application/manifest+json"}
 _COMPRESSED = {".js", ".css", ".svg", ".wasm", ".webmanifest"}
 # How one file names another: import "./clock.js", url("./a.svg"), new URL("./reader.wasm", ...).
-_REFERENCE = re.compile(r"""(?P<quote>["'])\./(?P<name>[\w./-]+\.(?:js|css|svg|wasm|png|woff2))(?P=quote)""")
+_REFERENCE = re.compile(r"""(?P<quote>["'])(?P<name>\.{1,2}/[\w./-]+\.(?:js|css|svg|wasm|png|woff2))(?P=quote)""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Assets:
             raise ValueError(f"{' -> '.join([*loading, name])}: files that refer to each other in a circle")
         path = self._folder / name
         body = path.read_bytes()
-        if path.suffix in {".js", ".css"} and "vendor" not in path.parts:
+        if path.suffix in {".js", ".css"}:
             text = self._before.get(name, "") + body.decode()
             near = name.rpartition("/")[0]
             body = _REFERENCE.sub(lambda found: self._renamed(found, near, (*loading, name)), text).encode()
@@ -87,5 +88,8 @@ class Assets:
         return asset
 
     def _renamed(self, found: "re.Match[str]", near: str, loading: tuple[str, ...]) -> str:
-        name = f"{near}/{found['name']}" if near else found["name"]
+        """A reference by the name it is served under; one to no file of ours stays as it is."""
+        name = posixpath.normpath(posixpath.join(near, found["name"]))
+        if not (self._folder / name).is_file():
+            return found[0]
         return f"{found['quote']}{self._load(name, loading).url}{found['quote']}"

@@ -108,6 +108,9 @@ MAY_CALL: dict[str, frozenset[Level]] = {
     "retrieve_admission": GATES,
     "list_event_refusals": GATES,
     "list_event_guests": GATES,
+    "upload_scans": GATES,
+    "list_scan_conflicts": GATES,
+    "retrieve_scan_conflict": GATES,
     "retrieve_refusal": GATES,
     # orders
     "list_orders": STAFF,
