@@ -17,6 +17,7 @@ INVALID = "The following arguments have invalid values: contactsAtGates."
 OF_NOBODY = {
     "continue_session",
     "end_session",
+    "upload_scans",
     "retrieve_event",
     "list_sections",
     "retrieve_section",
@@ -40,17 +41,23 @@ class Night:
         scan = {"redeemer": "Vera", "device": "1", "serials": [serial]}
         once = {"Idempotency-Key": serial}
         await reader.send("POST", f"{path}/admissions", json=scan, headers=once)
+        scans = [{"serial": serial, "at": "2026-01-01T20:00:00Z", "nonce": serial}]
+        assert (await reader.post(f"{path}/scans", redeemer="Vera", device="1", scans=scans)).status == 200
         answers = {
             "admit_event_patrons": await reader.send("POST", f"{path}/admissions", json=scan, headers=once),
             "list_event_admissions": await reader.get(f"{path}/admissions"),
             "list_event_refusals": await reader.get(f"{path}/refusals"),
             "list_event_tickets": await reader.get(f"{path}/tickets"),
             "list_event_tickets since": await reader.get(f"{path}/tickets", modified_since=ALWAYS),
+            "list_scan_conflicts": await reader.get(f"{path}/scans"),
             "list_event_guests": await reader.get(f"{path}/guests"),
         }
-        for one in ("admission", "refusal"):
-            entry = answers[f"list_event_{one}s"]["entries"][0]
-            answers[f"retrieve_{one}"] = await reader.get(entry["self"])
+        for one, where in (
+            ("admission", "event_admissions"),
+            ("refusal", "event_refusals"),
+            ("scan_conflict", "scan_conflicts"),
+        ):
+            answers[f"retrieve_{one}"] = await reader.get(answers[f"list_{where}"]["entries"][0]["self"])
         assert {answer.status for answer in answers.values()} == {200, 201}
         return answers
 

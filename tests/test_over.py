@@ -1,13 +1,27 @@
 """When an event is over, and what it sells then."""
 
+import asyncio
+
 import asyncpg
 import pytest
 
-from conftest import Client, clock_moved
-from makers import id_of, list_event, make_event, make_section, make_stage, pay, place, section_uri
+from conftest import Answer, Client, clock_moved
+from makers import (
+    gate,
+    id_of,
+    list_event,
+    make_event,
+    make_section,
+    make_stage,
+    make_venue,
+    pay,
+    place,
+    section_uri,
+)
 
 NOT_PLACED = "An order for the requested tickets could not be placed at this time. Please try again."
 DAY = 24 * 60 * 60
+RESTRICTED = {"message": "You are restricted from accessing this resource."}
 
 
 @pytest.mark.parametrize(
@@ -106,6 +120,111 @@ async def test_a_host_alone_does_not_undo_what_took_place(
     assert (await alice.get(event["self"]))["status"] == "Listed"
     assert (await bob.get(order["self"]))["status"] == "Fulfilled"
     assert (await administrator.post(cancellations, reason="Rain")).status == 200
+
+
+@pytest.mark.parametrize("way", ["another end", "no end", "another place"])
+async def test_another_date_does_not_undo_what_took_place(
+    administrator: Client, alice: Client, bob: Client, db: asyncpg.Connection, way: str
+) -> None:
+    """Nobody was scanned at the door, and the host says that it is all still to come."""
+    event, section = await make_stage(alice, administrator)
+    order = await pay(bob, await place(bob, event, section))
+    # Over for 20 minutes, of an event that is five hours further west not for hours.
+    await db.execute(
+        """UPDATE events SET (start_text, end_text, starts_at, ends_at) = (
+               to_char(clock() - interval '1 hour' - interval '4 hours', 'YYYY-MM-DD"T"HH24:MI'),
+               to_char(clock() - interval '20 minutes' - interval '4 hours', 'YYYY-MM-DD"T"HH24:MI'),
+               clock() - interval '1 hour', clock() - interval '20 minutes') WHERE id = $1""",
+        int(id_of(event)),
+    )
+    form = {name: event[name] for name in ("type", "title", "description", "subcategory", "public")}
+    form |= {"category": event["category"]["self"], "venue": event["venue"]["self"]}
+    if way == "another end":
+        form |= {"end": "2034-06-07T23:00"}
+    elif way == "no end":
+        form |= {"end": ""}
+    else:
+        honolulu = await make_venue(administrator, longitude=-157.86, latitude=21.31)
+        form |= {"venue": honolulu["self"]}
+    assert (await alice.put(event["self"], form)).status == 200
+    assert await db.fetchval("SELECT over_at > clock() FROM events WHERE id = $1", int(id_of(event)))
+    cancellations = f"{event['self']}/cancellations"
+    refused = await alice.post(cancellations, reason="Regret")
+    assert (refused.status, refused.error) == (409, HAS_TAKEN_PLACE)
+    assert (await bob.get(order["self"]))["status"] == "Fulfilled"
+    assert (await administrator.post(cancellations, reason="Rain")).status == 200
+
+
+async def test_a_draft_and_an_event_that_lies_ahead_may_have_other_dates_and_be_cancelled(
+    administrator: Client, alice: Client, bob: Client
+) -> None:
+    wrong = await make_event(alice, administrator, start="2024-06-07T20:00", end="2024-06-07T23:00")
+    listed, section = await make_stage(alice, administrator)
+    await pay(bob, await place(bob, listed, section))
+    for event in (wrong, listed):
+        form = {name: event[name] for name in ("type", "title", "description", "subcategory", "public")}
+        form |= {"category": event["category"]["self"], "venue": event["venue"]["self"]}
+        form |= {"start": "2034-08-07T20:00", "end": "2034-08-07T23:00"}
+        assert (await alice.put(event["self"], form)).status == 200
+        assert (await alice.post(f"{event['self']}/cancellations", reason="Rain")).status == 200
+
+
+async def waiting(db: asyncpg.Connection, count: int) -> None:
+    """Until so many wait for somebody's lock."""
+    asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with asyncio.timeout(2.5):  # they give up after three seconds
+        while await db.fetchval(asked) < count:
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("first", ["admission", "upload", "cancellation"])
+async def test_a_cancellation_and_the_first_admission_exclude_each_other(
+    administrator: Client, alice: Client, bob: Client, public: Client, db: asyncpg.Connection, database: str, first: str
+) -> None:
+    """Whoever comes first is held up where he would lock his rows; the other one then waits for him."""
+    event, section = await make_stage(alice, administrator)
+    order = await pay(bob, await place(bob, event, section))
+    [ticket] = (await bob.get(f"/accounts/{bob.number}/tickets", event=id_of(event)))["entries"]
+    [token] = (await alice.get(f"{event['self']}/tokens"))["entries"]
+    door = gate(public, (await public.get(f"/tokens/{token['code']}"))["key"])
+    scan = {"redeemer": "Kofi", "device": "1", "serials": [ticket["serial"]]}
+    scans = [{"serial": ticket["serial"], "at": "2026-01-01T20:00:00Z", "nonce": "1"}]
+    holder = await asyncpg.connect(database)
+
+    async def admit(scanner: Client) -> Answer:
+        return await scanner.post(f"{event['self']}/admissions", scan)
+
+    async def upload() -> Answer:
+        return await door.post(f"{event['self']}/scans", redeemer="Kofi", device="1", scans=scans)
+
+    async def cancel() -> Answer:
+        return await alice.post(f"{event['self']}/cancellations", reason="Rain")
+
+    steps = {"admission": lambda: admit(door), "upload": upload, "cancellation": cancel}
+    held_up = "sections" if first == "cancellation" else "tickets"
+    try:
+        async with holder.transaction():
+            await holder.execute(f"SELECT FROM {held_up} WHERE event_id = $1 FOR UPDATE", int(id_of(event)))
+            begun = [asyncio.create_task(steps[first]())]
+            await waiting(db, 1)
+            others = [admit(door), admit(alice)] if first == "cancellation" else [cancel()]
+            begun += [asyncio.create_task(other) for other in others]
+            await waiting(db, 1 + len(others))
+    finally:
+        await holder.close()
+    answers = await asyncio.gather(*begun)
+    assert await db.fetchval("SELECT count(*) FROM admissions WHERE event_id = $1", int(id_of(event))) == (
+        0 if first == "cancellation" else 1
+    )
+    if first == "cancellation":
+        cancelled, at_the_door, signed_in = answers
+        assert (cancelled.status, at_the_door.status, at_the_door.body) == (200, 403, RESTRICTED)
+        assert (signed_in.status, signed_in.error) == (409, "The event has been cancelled.")
+    else:
+        admitted, cancelled = answers
+        assert admitted.status == (201 if first == "admission" else 200)
+        assert (cancelled.status, cancelled.error) == (409, HAS_TAKEN_PLACE)
+        assert (await bob.get(order["self"]))["status"] == "Fulfilled"
 
 
 async def test_a_region_is_active_until_its_last_event_is_over(

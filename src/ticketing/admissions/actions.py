@@ -11,9 +11,9 @@ from ticketing.kit.vault import Vault
 from ticketing.sessions.gate_keys import issue_token as write_token
 from ticketing.sessions.gate_keys import renew_tokens
 from ticketing.web.callers import Caller, announce
-from ticketing.web.errors import InvalidValues, NotFound, about
+from ticketing.web.errors import InvalidValues, NotFound, Restricted, about
 
-from .errors import GlobalToken, TooManyTokens
+from .errors import EventCancelled, GlobalToken, TooManyTokens
 from .queries import Gate
 from .refusals import Tally, open_tally
 from .rules import RETIRED, Scanned, Verdict, judge
@@ -47,9 +47,11 @@ class _Judged:
     verdict: Verdict
 
 
-# Two gates that scan one ticket: the second waits here, and then finds it redeemed.
+# Two gates that scan one ticket: the second waits here, and then finds it redeemed. What the event has become while its
+# cancellation was waited for is read with them.
 _LOCK_TICKETS = """
-SELECT id, serial, event_id, section_id, status, owner_id, floor(extract(epoch FROM issued_at))::bigint AS issue
+SELECT id, serial, event_id, section_id, status, owner_id, floor(extract(epoch FROM issued_at))::bigint AS issue,
+       (SELECT event.status = 'Cancelled' FROM events event WHERE event.id = $2) AS cancelled
   FROM tickets
  WHERE serial = ANY($1::text[]) AND event_id = $2 ORDER BY id FOR UPDATE"""
 
@@ -86,11 +88,16 @@ SELECT admitted.id, admitted.ticket_id, $5, admitted.section_id, admitted.patron
 async def admit(db: Connection, gate: Gate, scan: Scan, new_id: Callable[[], int], most_refused: int) -> Outcome:
     """Let in whoever may come in, remember whoever may not and why (`most_refused` of this gate in a day).
 
-    The number of statements does not depend on the number of serials.
+    The number of statements does not depend on the number of serials. The gate is one for who is admitting.
+
+    Raises EventCancelled, or Restricted for a gate key, when the event was cancelled this very moment.
     """
     read = await read_scans(db, scan.serials)
     believed = {one.serial for one in read if one.refusal is None}
-    judged = _judge_all(gate, read, await lock_scanned(db, gate, believed), new_id)
+    scanned = await lock_scanned(db, gate, believed)
+    if any(ticket.get("cancelled") for ticket in scanned.values()):
+        raise Restricted if gate.token else EventCancelled
+    judged = _judge_all(gate, read, scanned, new_id)
     admitted = [one for one in judged if one.verdict is Verdict.ADMITTED]
     refused = [one for one in judged if one.verdict is not Verdict.ADMITTED]
     tickets = [one.ticket for one in admitted if one.ticket is not None]

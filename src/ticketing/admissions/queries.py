@@ -10,6 +10,7 @@ from msgspec.structs import replace as replace_member
 from ticketing.accounts.queries import build_short_account, short_columns
 from ticketing.accounts.schemas import ShortAccount
 from ticketing.events.schemas import parse_section
+from ticketing.events.taking_place import SHARE
 from ticketing.hosts.queries import ensure_administers
 from ticketing.kit import clock, ids
 from ticketing.kit.database import Connection, Row
@@ -57,22 +58,25 @@ class Gate:
         return key
 
 
-_GATE = """
+_READ_GATE = """
 SELECT event.id, event.host_id, event.status = 'Cancelled' AS cancelled, event.doors_text,
        event.doors_at IS NULL OR event.doors_at <= clock() AS doors_open,
        host.contacts_at_gates, token.id AS token, token.global,
-       ARRAY(SELECT section_id FROM token_sections WHERE token_id = token.id) AS sections
+       ARRAY(SELECT section_id FROM token_sections WHERE token_id = token.id) AS sections{}
   FROM events event JOIN hosts host ON host.id = event.host_id LEFT JOIN tokens token
     ON token.id = $2 AND token.event_id = event.id AND token.removed_at IS NULL
  WHERE event.id = $1 AND event.removed_at IS NULL"""
+_GATE, _ADMITTING_GATE = _READ_GATE.format(""), _READ_GATE.format(f", {SHARE}")
 
 
-async def gate_for(db: Connection, caller: Caller, segment: str) -> Gate:
+async def gate_for(db: Connection, caller: Caller, segment: str, *, admitting: bool = False) -> Gate:
     """The event as this caller may work its gate: the event's gate keys, its host's administrators, administrators.
+
+    Who is `admitting` keeps its cancellation waiting until the transaction ends; one that came first shows later.
 
     Raises NotFound; Restricted for a gate key of another event or of a cancelled one, NotHostAdministrator.
     """
-    row = await db.fetchrow(_GATE, ids.parse(segment), caller.token)
+    row = await db.fetchrow(_ADMITTING_GATE if admitting else _GATE, ids.parse(segment), caller.token)
     if row is None:
         raise NotFound
     doors = {"doors": row["doors_text"], "doors_open": row["doors_open"]}

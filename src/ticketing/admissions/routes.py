@@ -55,7 +55,7 @@ async def admit_event_patrons(call: Call) -> Reply:
     be neither. Where nobody is let in, `details` has the reason of each serial; refused scans can be read afterwards.
     """
     async with call.transaction() as db:
-        gate = await queries.gate_for(db, call.caller, call.path["event"])
+        gate = await queries.gate_for(db, call.caller, call.path["event"], admitting=True)
         values = await ADMISSION.read(call.json(), db)
         if gate.cancelled:
             raise EventCancelled
@@ -130,7 +130,7 @@ async def upload_scans(call: Call) -> Reply:
     with its reason. Sending them again has no effect and is answered alike.
     """
     async with call.transaction() as db:
-        gate = await queries.gate_for(db, call.caller, call.path["event"])
+        gate = await queries.gate_for(db, call.caller, call.path["event"], admitting=True)
         values = await offline.UPLOAD.read(call.json(), db)
         upload = offline.Upload(values["scans"], values["redeemer"], values["device"])
         return Reply(await offline.record_scans(db, gate, upload, call.new_id))

@@ -44,7 +44,7 @@ class HasTakenPlace(Conflict):
     """What was given for its money does not become undone by a host alone."""
 
     text = "An event that is over or has admitted patrons can only be cancelled by an administrator."
-    details = about("event", "it is over, or somebody was admitted; ask an administrator of the platform")
+    details = about("event", "it is or once was over, or somebody was admitted; ask an administrator of the platform")
 
 
 class NotApproved(Conflict):

@@ -9,6 +9,7 @@ from .errors import AlreadySubmitted, HasPaidTickets, HasSoldTickets, HasTakenPl
 from .holds import end_holds, lock_with_open_orders
 from .queries import RunEvent
 from .returning import close_orders, return_items
+from .taking_place import has_taken_place
 
 # Sold and not given back; a ticket that cost something makes its item a paid one.
 _HAS_PAID = """
@@ -19,10 +20,6 @@ SELECT true FROM order_items item JOIN orders ON orders.id = item.order_id
 _LIVE_ITEMS = """
 SELECT item.id, item.order_id FROM order_items item JOIN orders ON orders.id = item.order_id
  WHERE item.section_id = $1 AND item.returned_at IS NULL AND orders.status = 'Fulfilled' ORDER BY item.id"""
-
-_HAS_TAKEN_PLACE = """
-SELECT over_at <= clock() OR EXISTS (SELECT FROM admissions WHERE event_id = event.id)
-  FROM events event WHERE event.id = $1"""
 
 _LOCK_ORDERS = "SELECT FROM orders WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE"
 
@@ -69,11 +66,12 @@ async def remove_event(db: Connection, event: RunEvent) -> None:
 async def cancel_event(db: Connection, event: RunEvent, *, by_administrator: bool, reason: str = "") -> None:
     """Cancel an event: nothing is sold any more, its open orders end, its money goes back.
 
-    Raises AlreadySubmitted the second time, HasTakenPlace when it is over or anybody was admitted (administrators may).
+    Raises AlreadySubmitted the second time, HasTakenPlace when it ever was over or anybody was admitted (administrators
+    may).
     """
     if event.status == "Cancelled":
         raise AlreadySubmitted
-    if not by_administrator and await db.fetchval(_HAS_TAKEN_PLACE, event.id):
+    if await has_taken_place(db, event.id) and not by_administrator:
         raise HasTakenPlace
     await end_holds(db, await _lock_sections(db, event.id))
     await _withdraw_submission(db, event.id)

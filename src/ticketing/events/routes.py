@@ -251,8 +251,8 @@ async def unpublish_event(call: Call) -> Reply:
 async def cancel_event(call: Call) -> Reply:
     """Cancel an event.
 
-    For good: nothing is sold any more, open orders end, its gates admit nobody. Once it is over or anybody was
-    admitted, only administrators may.
+    For good: nothing is sold any more, open orders end, its gates admit nobody. Once it was over, whatever its
+    dates became since, or anybody was admitted, only administrators may.
     """
     async with call.transaction() as db:
         event = await queries.run_event(db, call.caller, call.path["event"])
