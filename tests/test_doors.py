@@ -26,6 +26,11 @@ def test_letters_tell_the_doors_and_two_offsets() -> None:
         "Saturday, 26 October 2030, 23:00 to Sunday, 27 October 2030, 04:00"
         " (Berlin time, UTC+2, at the end UTC+1), doors 22:00"
     )
+    early = ("Sunday, 27 October 2030", "02:30", 120)
+    assert moments(end, None, "Europe/Berlin", early) == (
+        "Sunday, 27 October 2030, 04:00 (Berlin time, UTC+1), doors 02:30 (UTC+2)"
+    )
+    assert moments(None, None, "Europe/Berlin", early) == "Doors Sunday, 27 October 2030, 02:30 (Berlin time, UTC+2)"
 
 
 async def test_nobody_is_let_in_before_the_doors_open(

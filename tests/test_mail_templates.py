@@ -291,6 +291,7 @@ def test_text_is_kept_but_for_what_controls() -> None:
         (("D", "20:00", 330), ("D", "23:30", 330), "Asia/Kolkata", "D, 20:00 to 23:30 (Kolkata time, UTC+5:30)"),
         (("D", "20:00", 0), ("E", "01:00", 0), "UTC", "D, 20:00 to E, 01:00 (UTC)"),
         (("D", "20:00", 0), ("D", "20:00", 0), "Etc/GMT", "D, 20:00 (UTC)"),
+        (("D", "02:30", 120), ("D", "02:30", 60), "Europe/Berlin", "to 02:30 (Berlin time, UTC+2, at the end UTC+1)"),
         (("D", "08:00", -180), None, "America/Argentina/Buenos_Aires", "D, 08:00 (Buenos Aires time, UTC−3)"),
     ],
 )

@@ -84,7 +84,9 @@ async def test_a_ticket_is_noted_at_the_instant_of_the_venues_time(
     assert str(event["SUMMARY"]) == title
     assert event.decoded("DTSTART") == datetime(2034, 6, 8, tzinfo=UTC)  # 20:00 in Antigua
     assert event.decoded("DTEND") == datetime(2034, 6, 8, 3, tzinfo=UTC)
-    assert str(event["DESCRIPTION"]).startswith("Section: Floor")
+    local, section, _host = str(event["DESCRIPTION"]).split("\n")
+    assert local == "Wednesday 7 June 2034, 20:00 to 23:00, America/Antigua (UTC-04:00)"
+    assert section.startswith("Section: Floor")
     assert str(event["STATUS"]) == "CONFIRMED"
     assert event["GEO"].to_ical() == "17.1274;-61.8456"
     serial = noted.headers["content-disposition"].split('"')[1].removesuffix(".ics")

@@ -24,7 +24,7 @@ from ticketing.settings import Settings
 from ticketing.tickets.keys import find_public_keys
 from ticketing.tickets.payloads import is_signed, parse
 from ticketing.tickets.press import Press, PrintingFailed, TookTooLong
-from ticketing.tickets.printing import order_ics, order_pdf
+from ticketing.tickets.printing import order_ics, order_pdf, ticket_pdf
 from ticketing.tickets.sheets import PrintPdf, PrintPng, Sheet
 from ticketing.web.errors import Busy
 from ticketing.web.operations import Services
@@ -356,6 +356,54 @@ async def test_times_are_the_venues(
     await list_event(administrator, event)
     (serial,) = await hold_tickets(bob, alice, event, section)
     (text,) = texts((await bob.get(paper(bob, serial, ".pdf"))).body)
+    assert said in text, text
+
+
+BERLIN = {"longitude": 13.405, "latitude": 52.52}
+
+
+@pytest.mark.parametrize(
+    ("place", "times", "said"),
+    [
+        (
+            BERLIN,  # clocks are changed that night
+            {"start": "2034-10-28T22:00", "end": "2034-10-29T04:00", "doors": "2034-10-28T21:00"},
+            "22:00 to 29 October 2034, 04:00 Europe/Berlin (UTC+02:00, at the end UTC+01:00) Doors 21:00 VENUE",
+        ),
+        (
+            BERLIN,
+            {"start": "2034-10-29T04:00", "end": "", "doors": "2034-10-29T02:30"},
+            "04:00 Europe/Berlin (UTC+01:00) Doors 02:30 (UTC+02:00) VENUE",
+        ),
+        (
+            {},
+            {"start": "", "end": "", "doors": "2034-06-07T19:00"},
+            "Date to be announced America/Antigua (UTC-04:00) Doors 7 June 2034, 19:00 VENUE",
+        ),
+        (
+            {},
+            {"doors": "2034-06-06T19:00"},
+            "20:00 to 23:00 America/Antigua (UTC-04:00) Doors 6 June 2034, 19:00 VENUE",
+        ),
+    ],
+)
+async def test_the_page_tells_when_the_doors_open_and_how_clocks_stand(
+    services: Services,
+    alice: Client,
+    bob: Client,
+    administrator: Client,
+    place: dict[str, float],
+    times: dict[str, str],
+    said: str,
+) -> None:
+    venue = await make_venue(administrator, **place)
+    event = await make_event(alice, administrator, venue=venue["self"], **times)
+    section = await make_section(alice, event)
+    await list_event(administrator, event)
+    (serial,) = await hold_tickets(bob, alice, event, section)
+    printed = await ticket_pdf(services, serial)
+    assert printed is not None
+    (text,) = texts(printed)
     assert said in text, text
 
 

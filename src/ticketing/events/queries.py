@@ -64,10 +64,16 @@ _SEARCH = Filter(
 )
 
 
-def _moment(condition: str) -> Filter:
-    """An instant, local to each event's zone when it carries no offset."""
+def _moment(column: str, sign: str) -> Filter:
+    """An instant, local to each event's zone when it carries no offset.
+
+    What it means in a zone takes long to find out; no zone is two days away from UTC.
+    """
+    possibly, surely = ("+", "-") if sign == "<=" else ("-", "+")
     return Filter(
-        condition,
+        f"({column} {sign} (SELECT instant({{}}, 'UTC') {possibly} interval '2 days')"
+        f" AND ({column} {sign} (SELECT instant({{}}, 'UTC') {surely} interval '2 days')"
+        f" OR {column} {sign} instant({{}}, event.timezone)))",
         lambda text: text if clock.is_moment(text) else None,
         "a date and time, such as 2034-06-07T20:00",
         {"type": "string", "description": "ISO 8601, with or without an offset"},
@@ -113,8 +119,8 @@ PUBLISHED_EVENTS: Listing[Event] = Listing(
         "host": reference("event.host_id"),
         "category": reference("event.category_id"),
         "subcategory": exact("event.subcategory"),
-        "before": _moment("event.ends_at <= instant({}, event.timezone)"),
-        "after": _moment("event.starts_at >= instant({}, event.timezone)"),
+        "before": _moment("event.ends_at", "<="),
+        "after": _moment("event.starts_at", ">="),
         "active": ACTIVE,
         "over": OVER,
     },

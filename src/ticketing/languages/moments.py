@@ -70,7 +70,7 @@ class Moment:
 def moment_of(text: str, zone: str = "UTC") -> Moment | None:
     """The moment that a text of the API stands for, as told in this zone; None for `""` and what is no moment.
 
-    A time that clocks show twice is the first of them, as everywhere (RFC 5545).
+    A time that clocks show twice is the first of them, one that they leave out is moved on, as everywhere (RFC 5545).
     """
     match = _TEXT.fullmatch(text or "")
     if match is None:
@@ -81,7 +81,8 @@ def moment_of(text: str, zone: str = "UTC") -> Moment | None:
         at = datetime(year, month, day, hour, minute, second, tzinfo=there)
         if offset := match[7]:
             shift = timedelta() if offset == "Z" else _shift(offset)
-            at = (at.replace(tzinfo=UTC) - shift).astimezone(there)
+            at = at.replace(tzinfo=UTC) - shift
+        at = at.astimezone(UTC).astimezone(there)
     except (ValueError, OverflowError):
         return None
     return Moment(at, zone)

@@ -98,16 +98,20 @@ Told = tuple[str, str, int]  # a day, a time, and how many minutes its clock is 
 def moments(start: Told | None, end: Told | None, zone: str, doors: Told | None = None) -> str:
     """`Wednesday, 7 June 2034, 20:00 to 23:00 (Antigua time, UTC−4), doors 19:00`."""
     if start is None:
-        return ""
+        return f"Doors {doors[0]}, {doors[1]} ({zone_name(zone, doors[2])})" if doors is not None else ""
     day, time, ahead = start
-    until = ""
-    if end is not None and end[:2] != start[:2]:
+    until = at_end = ""
+    if end is not None and end != start:
         until = f" to {end[1]}" if end[0] == day else f" to {end[0]}, {end[1]}"
-    at_end = f", at the end {offset_name(end[2])}" if end is not None and end[2] != ahead else ""
-    opening = ""
-    if doors is not None:
-        opening = f", doors {doors[1]}" if doors[0] == day else f", doors {doors[0]}, {doors[1]}"
+        at_end = f", at the end {offset_name(end[2])}" if end[2] != ahead else ""
+    opening = f", doors {_opening(doors, start)}" if doors is not None else ""
     return f"{day}, {time}{until} ({zone_name(zone, ahead)}{at_end}){opening}"
+
+
+def _opening(doors: Told, start: Told) -> str:
+    """The time of the doors, with what is another than at the start: the day, the offset."""
+    told = doors[1] if doors[0] == start[0] else f"{doors[0]}, {doors[1]}"
+    return told if doors[2] == start[2] else f"{told} ({offset_name(doors[2])})"
 
 
 def zone_name(zone: str, ahead_minutes: int) -> str:

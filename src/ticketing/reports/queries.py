@@ -123,8 +123,8 @@ async def event_sales(
     values: list[Any] = [event.id, event.timezone]
     conditions = ["item.event_id = $1", "item.sold_at IS NOT NULL", "$2 <> ''"]
     for condition, value in (
-        ("orders.placed_at >= {}::date::timestamp AT TIME ZONE $2", period.since),
-        ("orders.placed_at < ({}::date + 1)::timestamp AT TIME ZONE $2", period.until),
+        ("orders.placed_at >= (SELECT local_instant({}::date::timestamp, $2))", period.since),
+        ("orders.placed_at < (SELECT local_instant(({}::date + 1)::timestamp, $2))", period.until),
         ("item.section_id = {}", section_id),
     ):
         if value is not None:

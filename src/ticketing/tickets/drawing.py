@@ -134,11 +134,11 @@ class _Page:
         if sheet.day:
             below = self._write(sheet.day, MARGIN, below, INNER, [11.5], bold=True, colour=self._accent)
             below = self._write(sheet.hours, MARGIN, below, INNER, [11.5, 10], bold=True, colour=self._accent)
-            below = self._write(sheet.zone, MARGIN, below + 0.2, INNER, [7], colour=FAINT)
-            if sheet.doors:
-                below = self._write(f"Doors {sheet.doors}", MARGIN, below + 0.4, INNER, [9], bold=True)
         else:
             below = self._write("Date to be announced", MARGIN, below, INNER, [11.5], bold=True, colour=self._accent)
+        below = self._write(sheet.zone, MARGIN, below + 0.2, INNER, [7], colour=FAINT)
+        if sheet.doors:
+            below = self._write(f"Doors {sheet.doors}", MARGIN, below + 0.4, INNER, [9], bold=True)
         column = (INNER - 6) / 2
         right = MARGIN + column + 6
         top = below + 3

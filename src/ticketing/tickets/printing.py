@@ -18,6 +18,13 @@ from .sheets import PrintPdf, PrintPng, Sheet
 MOST_SHEETS = 50  # in one letter
 FOREVER = 9999  # a year that says that there is no end, or no date yet
 
+
+def _ahead(instant: str) -> str:
+    """The SQL of the minutes that clocks at the venue are ahead of UTC at an instant."""
+    local = f"({instant} AT TIME ZONE event.timezone)"
+    return f"(extract(epoch FROM {local} - ({instant} AT TIME ZONE 'UTC')) / 60)::int"
+
+
 _LOCAL_START = "(event.starts_at AT TIME ZONE event.timezone)"
 _LOCAL_END = "(event.ends_at AT TIME ZONE event.timezone)"
 _LOCAL_DOORS = "(event.doors_at AT TIME ZONE event.timezone)"
@@ -29,10 +36,10 @@ _EVENT_COLUMNS = f"""
     {_LOCAL_START}::date = {_LOCAL_END}::date AS ends_that_day,
     coalesce(extract(year FROM {_LOCAL_START}) < {FOREVER}, false) AS has_start,
     coalesce(extract(year FROM {_LOCAL_END}) < {FOREVER}, false) AS has_end,
-    (extract(epoch FROM {_LOCAL_START} - (event.starts_at AT TIME ZONE 'UTC')) / 60)::int AS offset_minutes,
-    (extract(epoch FROM {_LOCAL_END} - (event.ends_at AT TIME ZONE 'UTC')) / 60)::int AS end_offset_minutes,
+    {_ahead("event.starts_at")} AS start_ahead, {_ahead("event.ends_at")} AS end_ahead,
+    {_ahead("event.doors_at")} AS doors_ahead,
     to_char({_LOCAL_DOORS}, 'FMDD FMMonth YYYY') AS doors_day, to_char({_LOCAL_DOORS}, 'HH24:MI') AS doors_hour,
-    {_LOCAL_START}::date IS DISTINCT FROM {_LOCAL_DOORS}::date AS doors_other_day,
+    coalesce({_LOCAL_START}::date <> {_LOCAL_DOORS}::date, true) AS doors_other_day,
     coalesce(extract(year FROM {_LOCAL_DOORS}) < {FOREVER}, false) AS has_doors,
     host.name AS host, venue.name AS venue, venue.address, venue.latitude, venue.longitude, section.name AS section"""
 
@@ -160,18 +167,22 @@ def _hours(row: Row) -> str:
 
 
 def _zone(row: Row) -> str:
-    """The venue's zone with its offset, and the one at the end where clocks change in between."""
-    if not row["has_start"]:
+    """The venue's zone with its offset, and the one at the end where clocks are changed in between."""
+    if not (row["has_start"] or row["has_doors"]):
         return ""
-    start, end = row["offset_minutes"], row["end_offset_minutes"]
-    changed = f", at the end {_offset(end)}" if row["has_end"] and end != start else ""
-    return f"{row['timezone']} ({_offset(start)}{changed})"
+    begins = row["start_ahead"] if row["has_start"] else row["doors_ahead"]
+    changed = row["has_start"] and row["has_end"] and row["end_ahead"] != begins
+    at_end = f", at the end {_offset(row['end_ahead'])}" if changed else ""
+    return f"{row['timezone']} ({_offset(begins)}{at_end})"
 
 
 def _doors(row: Row) -> str:
+    """When the doors open, with what is another than at the start: the day, the offset."""
     if not row["has_doors"]:
         return ""
-    return f"{row['doors_day']}, {row['doors_hour']}" if row["doors_other_day"] else str(row["doors_hour"])
+    told = f"{row['doors_day']}, {row['doors_hour']}" if row["doors_other_day"] else str(row["doors_hour"])
+    changed = row["has_start"] and row["doors_ahead"] != row["start_ahead"]
+    return f"{told} ({_offset(row['doors_ahead'])})" if changed else told
 
 
 def _offset(minutes: int) -> str:
@@ -218,6 +229,7 @@ def _appointment(vault: Vault, rows: Sequence[Row]) -> Appointment:
         longitude=row["longitude"],
         description="\n".join(
             [
+                *([f"{row['start_day']}, {_hours(row)}, {_zone(row)}"] if row["has_start"] else []),
                 f"Section: {', '.join(sections)}",
                 *([f"Doors: {_doors(row)}"] if row["has_doors"] else []),
                 f"Host: {row['host']}",

@@ -10,7 +10,8 @@ class Sheet(msgspec.Struct, frozen=True):
     """One page. Texts are as people wrote them, in any script; `seed` gives an event its colour.
 
     `day` is "Wednesday 7 June 2034" and `hours` "20:00 to 23:00", both "" for an event without a date; `zone` is the
-    venue's, "America/Antigua (UTC-04:00)". `doors` is "19:00", on another day "6 June 2034, 19:00", or "".
+    venue's, "America/Antigua (UTC-04:00)", "" where no time is told. `doors` is "19:00", on another day "6 June 2034,
+    19:00", or "".
     """
 
     serial: str
