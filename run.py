@@ -23,14 +23,19 @@ PYTHON = VENV / "bin" / "python"
 PATHS = ["src", "tests", "bench", "run.py"]
 NOTE_SECONDS = 5
 MOST_PROCESSES = 4
+PARTS = {
+    "checks": "formatter, linter, types, house rules, pure rules",
+    "api": "everything over HTTP",
+    "pages": "failures, crowds, abuse, the embedded PostgreSQL, the command, the client for Node",
+}
 
 LOCKS = {"runtime": "requirements/runtime.txt", "dev": "requirements/dev.txt"}
 
 COMMANDS = {
     "demo": "serve with demo data; prints who can sign in and where (--port, --data-dir, --workers)",
     "serve": "serve the API (the same options)",
-    "test": "formatter, linter, types, then every test (further arguments go to pytest)",
-    "check": "formatter, linter, types and house rules alone",
+    "test": "all that has to pass, in three parts: checks, api, pages (`test api` is one; the rest goes to pytest)",
+    "check": "the part that needs no server: formatter, linter, types, house rules, pure rules",
     "format": "format the code and mend what the linter can",
     "heavy": "races, crashes and fuzzing at full counts",
     "bench": "what the platform costs beside bare endpoints and pgbench, and with a million tickets sold",
@@ -54,15 +59,15 @@ def main(arguments):
     if command not in COMMANDS:
         raise CannotRun(f"There is no command {command}; `python3 run.py` lists them.")
     os.chdir(ROOT)
+    # Whatever the shell says, Python keeps what it compiled: a server is several processes, the tests start hundreds.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if command in ("demo", "serve", "openapi", "ticketing"):
         ensure_environment("runtime")
         inner = rest if command == "ticketing" else [command, *rest]
         os.execv(PYTHON, [str(PYTHON), "-P", "-m", "ticketing", *inner])
     ensure_environment("dev")
-    if command == "test":
-        return run_all([*quality(), pytest(*(rest or side_by_side()))])
-    if command == "check":
-        return run_all([*quality(), pytest("tests/test_house_rules.py")])
+    if command in ("test", "check"):
+        return test(["checks", *rest] if command == "check" else rest)
     if command == "format":
         return run_all([module("ruff", "format", *PATHS), module("ruff", "check", "--fix", *PATHS)])
     if command == "heavy":
@@ -81,6 +86,35 @@ def print_help():
         print(f"  {name:<10} {meaning}")
 
 
+def test(arguments):
+    """Run all parts in order, up to one that fails, or the part named first; the exit code.
+
+    What follows a part's name goes to pytest; arguments without one say themselves what runs.
+    """
+    if arguments and arguments[0] not in PARTS:
+        return run_all([*quality(), pytest(*arguments)])
+    took = []
+    for part in arguments[:1] or PARTS:
+        began = time.monotonic()
+        code = run_all(commands_of(part, arguments[1:]))
+        seconds = f"{time.monotonic() - began:.0f} s"
+        if code:
+            say(f"The part {part} failed after {seconds}.")
+            return code
+        say(f"The part {part} passed after {seconds}.")
+        took.append(f"{part} {seconds}")
+    if len(took) > 1:
+        say(f"All passed: {', '.join(took)}.")
+    return 0
+
+
+def commands_of(part, rest):
+    """What one part runs."""
+    if part == "checks":
+        return [*quality(), pytest("--part", part, *rest)]
+    return [pytest("--part", part, *side_by_side(), *rest)]
+
+
 def quality():
     """The commands that look at the code without running it."""
     return [module("ruff", "format", "--check", *PATHS), module("ruff", "check", *PATHS), module("mypy")]
@@ -92,7 +126,7 @@ def pytest(*arguments):
 
 
 def side_by_side():
-    """The whole suite in a few processes, each with a PostgreSQL of its own; a module's tests stay together."""
+    """A few processes, each with a PostgreSQL of its own; a module's tests stay together."""
     return ["-n", str(min(os.cpu_count() or 1, MOST_PROCESSES)), "--dist", "loadscope"]
 
 

@@ -16,6 +16,8 @@ import httpx
 import pytest
 
 import log_watch
+import skips
+from parts import PARTS, part_of
 from ticketing.app import build_app
 from ticketing.doctor import examine
 from ticketing.embedded import EmbeddedPostgres
@@ -32,36 +34,59 @@ NEW_IDS = Ids(255)
 _counter = itertools.count(1)
 
 
-@pytest.hookimpl
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let `--part api` run one part of the suite."""
+    parser.addoption("--part", choices=PARTS, help="run only this part of the suite (tests/parts.py)")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the modules of other parts alone; they are not even imported."""
+    wanted = config.getoption("--part")
+    if wanted and collection_path.name.startswith("test_") and part_of(collection_path) != wanted:
+        return True
+    return None
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Read what the application logged during a test, in the process that ran it."""
-    if report.when == "teardown" and not hasattr(report, "node"):
-        for _name, text in report.sections:
-            log_watch.read_lines(text.splitlines())
+    if not hasattr(report, "node"):
+        skips.note(report)
+        if report.when == "teardown":
+            for _name, text in report.sections:
+                log_watch.read_lines(text.splitlines())
 
 
-@pytest.hookimpl
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    """See whole modules that are skipped."""
+    skips.note(report)
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Show what should not have been logged."""
-    if log_watch.leaks:
-        terminalreporter.section("the log tells what it must not", red=True, bold=True)
-        for leak in log_watch.leaks[:20]:
-            terminalreporter.line(leak)
+    """Show what should not have been logged, and what was not tested."""
+    for title, lines in (
+        ("the log tells what it must not", log_watch.leaks[:20]),
+        ("a skipped test shows nothing", sorted(set(skips.skipped))),
+    ):
+        if lines:
+            terminalreporter.section(title, red=True, bold=True)
+            for line in lines:
+                terminalreporter.line(line)
 
 
-@pytest.hookimpl
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail the run for it; a process among several tells the first one."""
     if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput["leaks"] = log_watch.leaks
-    elif log_watch.leaks:
+        session.config.workeroutput.update(leaks=log_watch.leaks, skipped=skips.skipped)
+    elif log_watch.leaks or skips.wrong():
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Hear what another process found."""
-    log_watch.leaks += getattr(node, "workeroutput", {}).get("leaks", [])
+    said = getattr(node, "workeroutput", {})
+    log_watch.leaks += said.get("leaks", [])
+    skips.skipped += said.get("skipped", [])
 
 
 @pytest.fixture(scope="session")

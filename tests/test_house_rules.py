@@ -1,6 +1,7 @@
 """The rules of the house that neither formatter, linter nor type checker knows."""
 
 import ast
+import functools
 import re
 import sys
 import tomllib
@@ -11,6 +12,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+import parts
 from ticketing.migrations import revision_of, steps
 from ticketing.serving.job_worker import POOL_SIZE
 from ticketing.settings import table
@@ -84,6 +86,12 @@ TEXTS = [
 ]
 
 
+@functools.cache
+def nodes(path: Path) -> list[ast.AST]:
+    """Everything in a file, as Python reads it."""
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
 def part_of(path: Path) -> str:
     return path.relative_to(SOURCE).parts[0].removesuffix(".py")
 
@@ -91,7 +99,7 @@ def part_of(path: Path) -> str:
 def imports(path: Path) -> Iterator[tuple[int, str]]:
     """The line and the part of `ticketing` of each import in a file, wherever in it."""
     package = ["ticketing", *path.relative_to(SOURCE).parts[:-1]]
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             modules = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -142,7 +150,7 @@ def test_only_the_command_prints() -> None:
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in MODULES
         if part_of(path) != "cli" and path.name != "job_worker.py"
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes(path)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     ]
     assert not prints
@@ -176,7 +184,7 @@ def test_driver_errors_are_given_their_meaning_in_one_place() -> None:
         f"{path.relative_to(ROOT)}:{node.lineno}: asyncpg.{node.attr}"
         for path in MODULES
         if str(path.relative_to(SOURCE)) not in ERRORS_ARE_NAMED
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes(path)
         if isinstance(node, ast.Attribute)
         and isinstance(node.value, ast.Name)
         and node.value.id == "asyncpg"
@@ -190,7 +198,7 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
     imported = {
         module.split(".")[0]
         for path in MODULES
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes(path)
         for module in (
             [alias.name for alias in node.names]
             if isinstance(node, ast.Import)
@@ -287,6 +295,18 @@ def test_every_command_of_make_is_one_of_run_py() -> None:
     assert commands is not None
     names = re.findall(r'^    "(\w+)":', commands[1], re.MULTILINE)
     assert [*makefile[1].split(), "ticketing"] == names
+
+
+def test_every_part_of_the_suite_is_run_and_described() -> None:
+    """What `tests/parts.py` names is there, and a module that it does not name is in the part `api`."""
+    assert not parts.CHECKS & parts.PAGES
+    assert [name for name in parts.CHECKS | parts.PAGES if not (parts.TESTS / name).exists()] == []
+    assert {parts.part_of(path) for path in parts.TESTS.rglob("test_*.py")} == set(parts.PARTS)
+    run = re.search(r"^PARTS = \{(.*?)^\}", (ROOT / "run.py").read_text(), re.MULTILINE | re.DOTALL)
+    assert run is not None
+    assert re.findall(r'^    "(\w+)":', run[1], re.MULTILINE) == list(parts.PARTS)
+    described = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "getting-started.md").read_text(), re.MULTILINE)
+    assert described == list(parts.PARTS)
 
 
 def test_the_server_of_checks_runs_what_a_reader_runs() -> None:

@@ -168,6 +168,8 @@ def test_a_picture_of_many_pixels_with_something_showing_through_is_kept():
 # --- hostile uploads
 
 GOOD = encoded(Image.effect_noise((300, 300), 80).convert("RGB"), "PNG")
+BLANKS = (data_url(encoded(Image.new("RGB", (side, 9)), "PNG")) for side in range(9, 99))
+PADDED = next(url for url in BLANKS if url.endswith("="))
 
 
 @pytest.mark.parametrize("value", [None, 7, True, b"data:", ["data:"], {"url": ""}, ""])
@@ -191,7 +193,7 @@ def test_what_is_not_text_is_refused(value: object):
         "data:image/bmp;base64," + base64.b64encode(encoded(Image.new("RGB", (9, 9)), "BMP")).decode(),
         data_url(GOOD).replace(",", ",%20"),
         data_url(GOOD)[:-1] + "!",
-        data_url(GOOD) + "AAAA",
+        PADDED + "AAAA",
         data_url(GOOD)[:-3] + "é",
         data_url(GOOD).replace(",", ",\n", 1),
         " " + data_url(GOOD),
@@ -199,8 +201,6 @@ def test_what_is_not_text_is_refused(value: object):
     ],
 )
 def test_what_is_no_data_url_of_a_picture_is_refused(url: str):
-    if url == data_url(GOOD) + "AAAA" and not base64.b64encode(GOOD).endswith(b"="):
-        pytest.skip("no padding to go beyond")
     with pytest.raises(PictureError):
         decode_upload(url, kind="banner")
 

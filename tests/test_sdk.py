@@ -15,6 +15,7 @@ import pytest
 
 from conftest import scratch_database
 from serving import clean_environment, serve
+from skips import lacks
 from test_serving import command
 
 SDK = Path(__file__).parent / "sdk"
@@ -30,6 +31,8 @@ WALK_SECONDS = 120
 @pytest.fixture(scope="module")
 async def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the walk and the client as npm installed it."""
+    if not NODE.exists():
+        lacks("Node.js")
     folder = tmp_path_factory.mktemp("sdk") / "walk"
     shutil.copytree(SDK, folder, ignore=shutil.ignore_patterns("node_modules"))
     install = ["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--prefer-offline", "--loglevel=error"]
