@@ -43,7 +43,8 @@ async def test_nobody_is_let_in_before_the_doors_open(
     (serial,) = await hold_tickets(bob, alice, event, section)
     token = (await alice.get(f"{event['self']}/tokens"))["entries"][0]
     staff = gate(public, (await public.get(f"/tokens/{token['code']}"))["key"])
-    assert (await staff.get(f"{event['self']}/tickets"))["doors"] == "2034-06-07T19:00"
+    listed = await staff.get(f"{event['self']}/tickets")
+    assert (listed["doors"], listed["opens"]) == ("2034-06-07T19:00", "2034-06-07T23:00:00+00:00")
     scan = {"redeemer": "Kofi", "device": "1", "serials": [serial]}
     for person in (staff, alice, administrator):
         early = await person.post(f"{event['self']}/admissions", **scan)
@@ -61,6 +62,8 @@ async def test_nobody_is_let_in_before_the_doors_open(
 async def test_doors_are_checked_kept_and_cleared(alice: Client, administrator: Client) -> None:
     event = await make_event(alice, administrator)
     assert event["doors"] == ""
+    listed = await alice.get(f"{event['self']}/tickets")
+    assert (listed["doors"], listed["opens"]) == ("", "")
     body = {
         **{name: event[name] for name in ("type", "title", "description", "subcategory", "public")},
         "category": event["category"]["self"],
@@ -75,6 +78,14 @@ async def test_doors_are_checked_kept_and_cleared(alice: Client, administrator: 
     refused = await alice.put(event["self"], {**body, "start": "2034-06-07T10:00", "end": "2034-06-07T12:00"})
     assert refused.error == "The following arguments have invalid values: doors."
     assert (await alice.put(event["self"], {**body, "doors": None}))["doors"] == ""
+    # After the start they may open, not when it is over: without an end, a day after the start; without dates never.
+    whole_day = {**body, "start": "2034-06-07T20:00", "end": ""}
+    assert (await alice.put(event["self"], {**whole_day, "doors": "2034-06-08T20:00"})).status == 200
+    refused = await alice.put(event["self"], {**whole_day, "doors": "2034-06-08T20:00:01"})
+    assert refused.body["details"] == {"doors": "open when the event is over"}
+    never = {**body, "start": "", "end": "", "doors": "9999-12-31T23:59:59.999Z"}
+    assert (await alice.put(event["self"], never))["doors"] == never["doors"]
+    assert (await alice.get(f"{event['self']}/tickets"))["opens"] == "9999-12-31T23:59:59+00:00"
 
 
 @pytest.mark.parametrize(

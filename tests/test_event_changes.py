@@ -37,7 +37,8 @@ async def test_a_change_is_in_effect_and_is_undone_when_it_is_turned_back(
 ) -> None:
     event = await list_event(administrator, await make_event(alice, administrator))
     elsewhere = await make_venue(administrator)
-    changed = sent(event, title=event["title"] + " II", venue=elsewhere["self"], start="2034-07-01T20:00", end="")
+    dates = {"start": "2034-07-01T20:00", "end": "", "doors": "2034-07-01T19:00"}
+    changed = sent(event, title=event["title"] + " II", venue=elsewhere["self"], **dates)
     assert (await alice.put(event["self"], changed)).status == 200
     assert (await public.get(event["self"]))["title"] == event["title"] + " II"
     [submission] = await waiting(administrator, event)
@@ -47,13 +48,14 @@ async def test_a_change_is_in_effect_and_is_undone_when_it_is_turned_back(
         "venue": {"was": event["venue"]["self"], "is": elsewhere["self"]},
         "start": {"was": event["start"], "is": "2034-07-01T20:00"},
         "end": {"was": event["end"], "is": ""},
+        "doors": {"was": "", "is": "2034-07-01T19:00"},
     }
     assert (await administrator.get(submission["self"])).body == submission
     # Another is folded in, under another id; the title may come back, so nobody takes it, and so may the venue.
     assert (await alice.put(event["self"], changed | {"description": "Another", "banner": PNG})).status == 200
     [folded] = await waiting(administrator, event)
     assert folded["self"] != submission["self"]
-    assert set(folded["changes"]) == {"title", "description", "venue", "start", "end", "banner"}
+    assert set(folded["changes"]) == {"title", "description", "venue", "start", "end", "doors", "banner"}
     assert (await administrator.delete(submission["self"], approved="true")).status == 404
     for picture in folded["changes"]["banner"].values():
         path = picture.removeprefix("http://tickets.test")
@@ -106,12 +108,24 @@ async def test_changes_are_held_back_where_the_platform_says_so(
         transport = httpx.ASGITransport(app=edge, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://tickets.test") as http:
             host = replace(alice, http=http)
-            changed = sent(event, description="Other", banner=PNG, tags=["new"])
+            dates = {"start": "2034-07-01T20:00", "end": "2034-07-01T23:00", "doors": "2034-07-01T19:00"}
+            changed = sent(event, description="Other", banner=PNG, tags=["new"], **dates)
             answer = await host.put(event["self"], changed)
             assert (answer.status, answer["description"], answer["tags"]) == (200, event["description"], ["new"])
             [submission] = await waiting(administrator, event)
             assert submission["changes"]["description"] == {"was": event["description"], "is": "Other"}
-            assert set(submission["changes"]) == {"description", "banner"}
+            assert set(submission["changes"]) == {"description", "start", "end", "doors", "banner"}
+            assert (answer["start"], answer["doors"]) == (event["start"], "")
+            # What waits is what other members are weighed against.
+            assert (
+                await host.put(event["self"], sent(event, description="Other", doors="2034-07-02T19:00"))
+            ).status == 400
+            assert (
+                await host.put(event["self"], sent(event, description="Other", doors="2034-07-01T18:00"))
+            ).status == 200
+            [submission] = await waiting(administrator, event)
             assert (await administrator.delete(submission["self"], approved=approved)).status == 200
     expected = "Other" if approved == "true" else event["description"]
-    assert (await alice.get(event["self"]))["description"] == expected
+    after = await alice.get(event["self"])
+    assert after["description"] == expected
+    assert after["doors"] == ("2034-07-01T18:00" if approved == "true" else "")

@@ -36,7 +36,8 @@ from .schemas import Admission, Token, TokenKey
 class Gate:
     """Where the caller stands: an event, and the sections the key opens (None: all, later ones too).
 
-    A gate key has a `token`, whoever is signed in an `account`. `doors`: when they open, as sent.
+    A gate key has a `token`, whoever is signed in an `account`. `doors`: when they open, as sent, and
+    `opens` as an instant.
     `sees_contacts`: whether it is told usernames and e-mail addresses of guests.
     """
 
@@ -46,6 +47,7 @@ class Gate:
     sections: frozenset[int] | None = None
     account: int | None = None
     doors: str = ""
+    opens: str = ""
     doors_open: bool = True
     sees_contacts: bool = True
 
@@ -60,7 +62,10 @@ class Gate:
 
 _READ_GATE = """
 SELECT event.id, event.host_id, event.status = 'Cancelled' AS cancelled, event.doors_text,
-       event.doors_at IS NULL OR event.doors_at <= clock() AS doors_open,
+       coalesce(event.doors_at <= clock(), true) AS doors_open,
+       CASE WHEN event.doors_at IS NULL THEN ''
+            ELSE to_char(least(event.doors_at, timestamptz '9999-12-31 23:59:59+00') AT TIME ZONE 'UTC',
+                         'YYYY-MM-DD"T"HH24:MI:SS"+00:00"') END AS opens,
        host.contacts_at_gates, token.id AS token, token.global,
        ARRAY(SELECT section_id FROM token_sections WHERE token_id = token.id) AS sections{}
   FROM events event JOIN hosts host ON host.id = event.host_id LEFT JOIN tokens token
@@ -79,7 +84,7 @@ async def gate_for(db: Connection, caller: Caller, segment: str, *, admitting: b
     row = await db.fetchrow(_ADMITTING_GATE if admitting else _GATE, ids.parse(segment), caller.token)
     if row is None:
         raise NotFound
-    doors = {"doors": row["doors_text"], "doors_open": row["doors_open"]}
+    doors = {"doors": row["doors_text"], "opens": row["opens"], "doors_open": row["doors_open"]}
     if caller.level is not Level.GATE:
         await ensure_administers(db, caller, row["host_id"])
         return Gate(row["id"], row["cancelled"], account=caller.account, **doors)

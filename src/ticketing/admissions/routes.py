@@ -35,7 +35,7 @@ async def list_event_tickets(call: Call) -> Reply:
         else:
             valid = f"{where} AND {queries.VALID}"
             page = await queries.TICKETS.page(db, call.query, where=valid, values=values, build=build)
-    return Reply(TicketPage(page.page, page.records, page.total, page.entries, cursor, gate.doors))
+    return Reply(TicketPage(page.page, page.records, page.total, page.entries, cursor, gate.doors, gate.opens))
 
 
 @operations(

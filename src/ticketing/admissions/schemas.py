@@ -32,7 +32,10 @@ class TokenKey(msgspec.Struct):
 
 
 class TicketPage(msgspec.Struct):
-    """A page of tickets, the `modified_since` to ask with next, and when the doors open ("" when nothing is said)."""
+    """A page of tickets, and the `modified_since` to ask with next.
+
+    `doors` is when the event's doors open, as it was sent, `opens` the same as an instant; both "" where none are set.
+    """
 
     page: int
     records: int
@@ -40,6 +43,7 @@ class TicketPage(msgspec.Struct):
     entries: list[Ticket]
     cursor: str
     doors: str
+    opens: str
 
 
 class Admission(msgspec.Struct):

@@ -133,7 +133,8 @@ Ending = Literal["paid", "declined", "refunded"]
 class DemoEvent:
     """An event and what became of it.
 
-    `days` from today it begins at `start` and ends at `end` of the same day, in local time. `sections` are name,
+    `days` from today it begins at `start` and ends at `end` of the same day, in local time; its `doors` may open
+    before. `sections` are name,
     description, price and places; `orders` who took how many places of which section, free ones; `bought` the same of
     what costs something, and what became of the payment; `transfers` who sent whom how many of which section, and
     whether they were claimed.
@@ -150,6 +151,7 @@ class DemoEvent:
     sections: list[tuple[str, str, float, int]]
     start: str = "20:00"
     end: str = "23:00"
+    doors: str = ""
     details: dict[str, Any] = field(default_factory=dict)
     early: float | None = None
     orders: list[tuple[str, str, int]] = field(default_factory=list)
@@ -192,6 +194,7 @@ EVENTS = [
         description="The first showing of the long awaited film, on a sail between two masts. The cast is here.",
         days=24,
         status="Listed",
+        doors="19:00",
         sections=[
             ("Quay", "Chairs along the water", 30, 400),
             ("Backstage", "Meet the cast after the film", 120, 25),
@@ -223,6 +226,7 @@ EVENTS = [
         status="Listed",
         start="04:00",
         end="10:00",
+        doors="03:30",
         sections=[("Field", "Standing", 55, 8000), ("Party Stand", "Seats, shade and a bar", 95, 1200)],
         details={"tags": ["soca", "carnival"]},
         early=40,

@@ -178,6 +178,7 @@ class _Planter:
             "venue": f"/venues/{self.venues[event.venue]}",
             "start": self._moment(event.days, event.start),
             "end": self._moment(event.days, event.end),
+            "doors": self._moment(event.days, event.doors) if event.doors else "",
             **event.details,
         }
         event_id, token_id = self.new_id(), self.new_id()

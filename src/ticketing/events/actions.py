@@ -72,7 +72,7 @@ async def ensure_title_free(db: Connection, title: str | None, *, but: int | Non
 async def misfits(
     db: Connection, values: dict[str, Any], *, start: str = "", end: str = "", doors: str = ""
 ) -> dict[str, str]:
-    """Why members do not fit the others: a subcategory of another category, an end before the start or the doors.
+    """Why members do not fit the others: a subcategory of another category, an end before the start, doors too late.
 
     `start`, `end` and `doors` are what stands when the values do not change it.
     """
@@ -84,8 +84,9 @@ async def misfits(
     zone = venue.timezone if venue else "UTC"
     if await is_before(db, values.get("end", end), values.get("start", start), zone):
         reasons["end"] = "lies before `start`"
-    if await is_before(db, values.get("end", end), values.get("doors", doors), zone):
-        reasons["doors"] = "lie after `end`"
+    dates = (values.get("start", start), values.get("end", end), values.get("doors", doors))
+    if await db.fetchval("SELECT instant($3, $4) > over_at(instant($1, $4), instant($2, $4))", *dates, zone):
+        reasons["doors"] = "open when the event is over"
     return reasons
 
 

@@ -20,25 +20,26 @@ from .queries import RunEvent
 
 _WAITING = """
 SELECT id, held_back, title, description, venue_id AS venue, start_text AS start, end_text AS "end",
+       doors_text AS doors,
        ARRAY(SELECT kind FROM submission_images WHERE submission_id = submissions.id) AS pictures
   FROM submissions WHERE event_id = $1 AND status = 'Pending' AND is_change"""
 
-_STANDS = (
-    'SELECT title, description, venue_id AS venue, start_text AS start, end_text AS "end" FROM events WHERE id = $1'
-)
+_STANDS = """
+SELECT title, description, venue_id AS venue, start_text AS start, end_text AS "end", doors_text AS doors
+  FROM events WHERE id = $1"""
 
 # In the order of the columns of _WRITE.
-MEMBERS = ("title", "description", "venue", "start", "end")
+MEMBERS = ("title", "description", "venue", "start", "end", "doors")
 
 _WRITE = """
 INSERT INTO submissions (id, event_id, note, submitted_by, submitted_at, status, is_change, held_back,
-                         title, description, venue_id, start_text, end_text, title_key)
-VALUES ($1, $2, $3, $4, clock(), 'Pending', true, $5, $6, $7, $8, $9, $10, $11)
+                         title, description, venue_id, start_text, end_text, doors_text, title_key)
+VALUES ($1, $2, $3, $4, clock(), 'Pending', true, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT (event_id) WHERE status = 'Pending' DO UPDATE
    SET id = excluded.id, note = excluded.note, submitted_by = excluded.submitted_by,
        submitted_at = excluded.submitted_at, title = excluded.title, description = excluded.description,
        venue_id = excluded.venue_id, start_text = excluded.start_text, end_text = excluded.end_text,
-       title_key = excluded.title_key"""
+       doors_text = excluded.doors_text, title_key = excluded.title_key"""
 
 WITHDRAW = (
     "UPDATE submissions SET status = 'Withdrawn', decided_at = clock() WHERE event_id = $1 AND status = 'Pending'"
@@ -68,12 +69,15 @@ class Change:
     is_news: bool
 
 
-async def waiting_dates(db: Connection, event: RunEvent) -> tuple[str, str]:
-    """The dates that a PUT without any leaves as they are: those that wait to take effect, else those that stand."""
-    row = await db.fetchrow(_WAITING, event.id)
-    if row is None or not row["held_back"]:
-        return event.start, event.end
-    return (event.start if row["start"] is None else row["start"], event.end if row["end"] is None else row["end"])
+DATES = ("start", "end", "doors")
+
+
+async def waiting_dates(db: Connection, event: RunEvent) -> dict[str, str]:
+    """The DATES that a PUT without any leaves as they are: those that wait to take effect, else those that stand."""
+    waiting = await db.fetchrow(_WAITING, event.id)
+    aside = {name: waiting[name] for name in DATES if waiting[name] is not None} if waiting else {}
+    stands = {"start": event.start, "end": event.end, "doors": event.doors}
+    return stands | aside if waiting and waiting["held_back"] else stands
 
 
 async def weigh(

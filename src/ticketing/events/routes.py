@@ -177,8 +177,8 @@ async def update_event(call: Call) -> Reply:
         await actions.ensure_title_free(db, EVENT_CHANGES.text(body, "title"), but=event.id)
 
         async def check(values: dict[str, Any]) -> dict[str, str]:
-            start, end = await changes.waiting_dates(db, event)
-            return await actions.misfits(db, values, start=start, end=end, doors=event.doors) | pictures.faults
+            dates = await changes.waiting_dates(db, event)
+            return await actions.misfits(db, values, **dates) | pictures.faults
 
         values = await EVENT_CHANGES.read(body, db, replacing=True, check=check)
         if event.approved and event.status != "Cancelled":

@@ -67,11 +67,9 @@ async def _read_event(form: Form) -> tuple[dict[str, Any], dict[str, Any]]:
         "subcategory": subcategory,
         "public": bool(filled["public"]),
         "venue": f"/venues/{filled['venue']}" if filled["venue"] else "",
-        **{name: filled[name] for name in ("start", "end", "disclaimer")},
+        **{name: filled[name] for name in ("start", "end", "doors", "disclaimer")},
         "tags": [tag.strip() for tag in filled["tags"].split(",") if tag.strip()],
     }
-    if filled["doors"]:
-        body["doors"] = filled["doors"]
     for kind in ("banner", "thumbnail"):
         if picture := await form.data_url(kind):
             body[kind] = picture
@@ -122,7 +120,7 @@ def _filled_from(event: dict[str, Any]) -> dict[str, Any]:
     """An event as its form shows it; times without the offset that a browser's field knows nothing of."""
     return {
         **{name: event.get(name, "") for name in ("title", "description", "disclaimer", "type")},
-        **{name: event.get(name, "")[:16] for name in ("start", "end", "doors")},
+        **{name: event[name][:16] for name in ("start", "end", "doors")},
         "host": id_of(event["host"]["self"]),
         "venue": id_of(event["venue"]["self"]),
         "kind": f"{id_of(event['category']['self'])}|{event['subcategory']}",
@@ -139,7 +137,7 @@ async def change_event(visit: Visit) -> Response:
     path = f"/events/{visit.part('event')}"
     event = await visit.api.get(path)
     filled, body = await _read_event(form)
-    for name in ("start", "end"):  # a moment that the form cannot show is kept where it was not touched
+    for name in ("start", "end", "doors"):  # a moment that the form cannot show is kept where it was not touched
         if filled[name] == event[name][:16]:
             body[name] = event[name]
     try:

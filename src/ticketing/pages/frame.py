@@ -217,6 +217,7 @@ class Frame:
             slug=words.slug,
             say=language.say,
             when=functools.partial(words.when, language),
+            doors=functools.partial(words.doors, language),
             paragraphs=words.paragraphs,
             twice=lambda text: (text, text),
         )

@@ -10,7 +10,7 @@ from .client import Refused
 from .frame import Pages, frame_of, show
 from .offers import event_offer, is_over, section_offers
 from .visits import Visit, local_path
-from .words import ends, event_path, slug, starts
+from .words import ends, event_path, opens_at, slug, starts
 
 pages = Pages()
 
@@ -180,4 +180,6 @@ def _linked_data(visit: Visit, event: dict[str, Any]) -> str:
         data["startDate"] = start.iso
     if end is not None:
         data["endDate"] = end.iso
+    if (opens := opens_at(event)) is not None:
+        data["doorTime"] = opens.iso
     return json.dumps(data, ensure_ascii=False).replace("<", "\\u003c").replace("\u2028", "").replace("\u2029", "")

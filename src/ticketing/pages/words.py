@@ -101,6 +101,11 @@ def ends(event: dict[str, Any]) -> Moment | None:
     return moment_of(event["end"], event["venue"].get("timezone", "UTC"))
 
 
+def opens_at(event: dict[str, Any]) -> Moment | None:
+    """When an event's doors open, in its venue's time; None when nothing is said of them."""
+    return moment_of(event["doors"], event["venue"].get("timezone", "UTC"))
+
+
 def when(language: Language, event: dict[str, Any]) -> str:
     """`Saturday, 14 June 2027, 17:00 - 21:00`; "" without a date."""
     start, end = starts(event), ends(event)
@@ -116,6 +121,16 @@ def when(language: Language, event: dict[str, Any]) -> str:
     if start.offset != end.offset:
         text += f" ({start.offset}, {end.offset})"
     return text
+
+
+def doors(language: Language, event: dict[str, Any]) -> str:
+    """When the doors open: `16:00`, on another day than the event starts `Friday, 13 June 2027, 16:00`; "" for none."""
+    opens, start = opens_at(event), starts(event)
+    if opens is None:
+        return ""
+    is_that_day = start is not None and start.at.date() == opens.at.date()
+    text = opens.time(language) if is_that_day else f"{opens.date(language)}, {opens.time(language)}"
+    return text if start is None or start.offset == opens.offset else f"{text} ({opens.offset})"
 
 
 def by_event(lines: Iterable[Any]) -> list[tuple[dict[str, Any], list[Any]]]:

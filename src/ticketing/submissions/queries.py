@@ -19,9 +19,9 @@ _COLUMNS = f"""
 submission.id, submission.event_id, submission.note, submission.submitted_at, submission.status, submission.is_change,
 submission.held_back, {HOST_COLUMNS},
 submission.title AS aside_title, submission.description AS aside_description, submission.venue_id AS aside_venue,
-submission.start_text AS aside_start, submission.end_text AS aside_end,
+submission.start_text AS aside_start, submission.end_text AS aside_end, submission.doors_text AS aside_doors,
 event.title AS standing_title, event.description AS standing_description, event.venue_id AS standing_venue,
-event.start_text AS standing_start, event.end_text AS standing_end,
+event.start_text AS standing_start, event.end_text AS standing_end, event.doors_text AS standing_doors,
 ARRAY(SELECT kind FROM submission_images WHERE submission_id = submission.id ORDER BY kind) AS pictures_aside"""
 _SOURCE = """
 submissions submission

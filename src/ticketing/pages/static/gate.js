@@ -14,7 +14,7 @@ const words = JSON.parse(document.body.dataset.words);
 const at = (id) => document.getElementById(id);
 const device = (localStorage.device ??= `web-${crypto.randomUUID().slice(0, 8)}`);
 
-let gate = null; // { key, event, sections, redeemer, title, zone, doors, shift, keys, cursor }
+let gate = null; // { key, event, sections, redeemer, title, zone, opens, shift, keys, cursor }
 let isOnline = true;
 let isBusy = false;
 let stopCamera = null;
@@ -126,7 +126,7 @@ async function syncNow() {
       if (answer.status === 401 || answer.status === 403) return closed();
       if (answer.status !== 200) break;
       cursor ||= answer.body.cursor;
-      gate.doors = answer.body.doors;
+      gate.opens = answer.body.opens;
       await store.keepTickets(answer.body.entries.map((one) => ({
         serial: one.serial,
         status: one.status,
@@ -239,8 +239,10 @@ async function judgeAlone(read, known, own, nonce) {
   if (signed === false) return show("bad", "forged", "");
   if (read.event && !gate.event.endsWith(`/${read.event}`)) return show("bad", "other event", "");
   if (own) return show("bad", "already admitted", known?.name || "", new Date(own.at).toLocaleTimeString());
+  const isEarly = Boolean(gate.opens) && Date.parse(gate.opens) > now().getTime();
   if (!known) {
     if (!signed) return show("bad", "unknown", read.serial);
+    if (isEarly) return show("bad", "doors closed", read.serial);
     return ask("new ticket", read.serial, () => letIn("steward"));
   }
   if (!gate.sections.includes(known.section)) return show("bad", "wrong section", known.name, known.place);
@@ -248,7 +250,7 @@ async function judgeAlone(read, known, own, nonce) {
     return show("bad", { Redeemed: "already admitted", Pending: "in transfer", Voided: "voided" }[known.status], known.name, known.place);
   }
   if (read.issue && known.issued && read.issue !== known.issued) return show("bad", "reissued", known.name);
-  if (gate.doors && Date.parse(gate.doors) > now().getTime() && /[Z+]|-\d\d:\d\d$/.test(gate.doors)) return show("bad", "doors closed", known.name);
+  if (isEarly) return show("bad", "doors closed", known.name);
   return letIn("");
 }
 
