@@ -344,16 +344,3 @@ async def test_a_closed_account_does_not_count_as_an_administrator(
     await let_in(host, alice, bob)
     assert (await administrator.post(f"/accounts/{bob.number}/toggles", reason="Fraud")).status == 201
     assert (await alice.delete(asked_uri(host, alice))).status == 409
-
-
-async def test_nobody_asks_a_crowd(make_person: MakePerson) -> None:
-    alice, bob = await make_person("alice"), await make_person("bob")
-    hosts = [await make_host(alice) for _ in range(3)]
-    people = [await make_person(f"guest{number}") for number in range(17)]
-    statuses = [
-        (await alice.post(f"{one['self']}/administrators", account=person.number)).status
-        for one in hosts
-        for person in people
-    ]
-    assert statuses == [201] * 50 + [409]
-    assert (await bob.get(f"/accounts/{bob.number}/invitations"))["total"] == 0

@@ -108,6 +108,9 @@ class Settings:
         10, "wrong mailed codes for one account in a day (UTC), also without rate limits; then none is taken that day"
     )
     registrations_per_hour: int = _knob(500, "accounts registered from one address within an hour, over all workers")
+    invitations_per_day: int = _knob(
+        50, "invitations to run hosts that one account makes in a day, also without limits"
+    )
     declined_payments: int = _knob(30, "declined payments of one customer within 15 minutes, over all workers")
     mailed_codes: int = _knob(20, "codes mailed to one account within an hour, over all workers")
     cors_origins: str = _knob(

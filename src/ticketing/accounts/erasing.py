@@ -62,7 +62,7 @@ async def _erase_at_hosts(db: Connection, person: Row) -> None:
             "" if host["phone"] == person["phone"] else host["phone"],
         )
     await db.execute("DELETE FROM host_administrators WHERE account_id = $1", person["id"])
-    await db.execute("DELETE FROM host_invitations WHERE account_id = $1", person["id"])
+    await db.execute("DELETE FROM host_invitations WHERE account_id = $1 OR invited_by = $1", person["id"])
 
 
 async def _erase_at_gates(db: Connection, account_id: int) -> None:

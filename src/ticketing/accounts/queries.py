@@ -1,6 +1,7 @@
 """Reading accounts; what other packages need to show people and to find whom a request means."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from ticketing.kit.database import Connection, Row
@@ -173,6 +174,16 @@ async def lock_own(db: Connection, caller: Caller, number: str) -> int:
     if account_id != caller.account:
         raise NotYourAccount
     return account_id
+
+
+async def lock_live(db: Connection, ids: Sequence[int]) -> dict[int, bool]:
+    """Those of these accounts that there still are, locked in the order of their ids, and whether each is activated."""
+    rows = await db.fetch(
+        "SELECT id, activated FROM accounts WHERE id = ANY($1::bigint[]) AND removed_at IS NULL"
+        " ORDER BY id FOR NO KEY UPDATE",
+        ids,
+    )
+    return {row["id"]: row["activated"] for row in rows}
 
 
 async def own_account(db: Connection, caller: Caller, number: str) -> int:

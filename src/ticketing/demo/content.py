@@ -87,6 +87,7 @@ PEOPLE = [
 ]
 NEWCOMER = "iris"  # has just registered: codes are in the mail
 CLOSED = "jonah"  # asked to be deleted
+INVITED = {"Harbour Film Society": HOST}  # whom a host's founder asked to run it too, and who has not said yes
 
 HOSTS = {
     "Wadadli Nights": (

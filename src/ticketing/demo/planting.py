@@ -19,6 +19,7 @@ from ticketing.events.removal import cancel_event
 from ticketing.events.rules import fee_cents, parse_bands
 from ticketing.events.schemas import EVENT, PRICE, SECTION
 from ticketing.hosts import actions as hosts
+from ticketing.hosts.invitations import invite
 from ticketing.hosts.schemas import HOST
 from ticketing.kit.database import Connection, Database
 from ticketing.kit.vault import Vault
@@ -155,6 +156,10 @@ class _Planter:
             self.hosts[name] = host = self.new_id()
             values = await HOST.read({"name": name, **details}, self.db)
             await hosts.create_host(self.db, host, values, self.people[founder])
+        for name, person in content.INVITED.items():
+            host, inviter = self.hosts[name], self.people[content.HOSTS[name][0]]
+            most = self.settings.invitations_per_day
+            await invite(self.db, host, self.people[person], inviter, is_active=True, most=most)
         await create_integration(self.db, self.new_id, content.SHOP, "public", key=self.credentials.public_key)
 
     async def _plant_mail_of_people(self) -> None:

@@ -72,8 +72,7 @@ async def remove_host(db: Connection, host_id: int) -> None:
 
 
 async def add_administrator(db: Connection, host_id: int, account_id: int) -> bool:
-    """Let the account run the host, asked before or not; False when it could already."""
-    await db.execute("DELETE FROM host_invitations WHERE host_id = $1 AND account_id = $2", host_id, account_id)
+    """Let the account run the host; False when it could already."""
     status = await db.execute(
         "INSERT INTO host_administrators (host_id, account_id, added_at) VALUES ($1, $2, clock())"
         " ON CONFLICT DO NOTHING",

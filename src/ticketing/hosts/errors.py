@@ -15,17 +15,13 @@ class NotHostAdministrator(Forbidden):
     text = "This account is not an administrator for the relevant event host."
 
 
-class NotInvited(Forbidden):
-    """Only who was asked can say yes."""
-
-    text = "You are not authorised to access or modify this account."
-
-
 class TooManyInvitations(Conflict):
     """More people asked in a day than anybody needs."""
 
-    text = "Too many invitations have been sent today."
-    details = about("account", "invite the others tomorrow, or let those of today accept")
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            "Too many invitations have been sent today.", about("account", f"at most {most} of one account in a day")
+        )
 
 
 class LastAdministrator(Conflict):

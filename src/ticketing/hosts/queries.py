@@ -72,10 +72,19 @@ def build_administrator(row: Row) -> Administrator:
     return Administrator(f"/accounts/{number}", number, row["username"], True, *told)
 
 
+# Nobody may be let in by who may not be in himself any more.
+INVITATION_DAYS = 30
+IS_INVITED = f"""(invitation.ended_at IS NULL AND invitation.invited_at > clock() - interval '{INVITATION_DAYS} days'
+    AND EXISTS (SELECT FROM host_administrators administrator JOIN accounts inviter
+                    ON inviter.id = administrator.account_id AND inviter.activated AND inviter.removed_at IS NULL
+                 WHERE administrator.host_id = invitation.host_id
+                   AND administrator.account_id = invitation.invited_by))"""
+
 ADMINISTRATORS: Listing[Administrator] = Listing(
-    source="""(
+    source=f"""(
         SELECT host_id, account_id, added_at, true AS accepted FROM host_administrators
-        UNION ALL SELECT host_id, account_id, invited_at, false FROM host_invitations) administrator
+        UNION ALL SELECT host_id, account_id, invited_at, false FROM host_invitations invitation
+         WHERE {IS_INVITED}) administrator
         JOIN accounts account ON account.id = administrator.account_id""",
     columns=f"{short_columns('account')}, administrator.accepted",
     id="(NOT administrator.accepted, administrator.added_at, account.id)",
@@ -134,11 +143,17 @@ async def host_for(db: Connection, caller: Caller, segment: str, *, locking: boo
 
     Raises HostNotFound, then NotHostAdministrator.
     """
+    found = await host_id_of(db, segment, locking=locking)
+    await ensure_administers(db, caller, found)
+    return found
+
+
+async def host_id_of(db: Connection, segment: str, *, locking: bool = False) -> int:
+    """The id of a host; `locking` it stays as it is until the transaction ends. Raises HostNotFound."""
     found: int | None = await db.fetchval(
         f"SELECT id FROM hosts WHERE id = $1 AND removed_at IS NULL {'FOR UPDATE' if locking else ''}",
         ids.parse(segment),
     )
     if found is None:
         raise HostNotFound
-    await ensure_administers(db, caller, found)
     return found

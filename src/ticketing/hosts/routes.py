@@ -1,17 +1,17 @@
 """Hosts over HTTP."""
 
 from ticketing.accounts.errors import AccountNotFound, NotYourAccount
-from ticketing.accounts.queries import account_for, find_account
+from ticketing.accounts.queries import account_for, find_account, lock_live, lock_own
 from ticketing.history import recording as history
-from ticketing.kit import ids
 from ticketing.kit.database import Connection
 from ticketing.kit.vault import Vault
+from ticketing.settings import Settings
 from ticketing.web.errors import Taken
 from ticketing.web.operations import Call, Operations, Reply, created, done
 from ticketing.web.paging import Page
 
 from . import actions, invitations, queries
-from .errors import HostNotFound, LastAdministrator, NotHostAdministrator, NotInvited, TooManyInvitations
+from .errors import HostNotFound, LastAdministrator, NotHostAdministrator, TooManyInvitations
 from .schemas import ADMINISTRATOR, HOST, Administrator, Host
 
 operations = Operations("Managing Host Accounts")
@@ -101,30 +101,43 @@ async def list_host_administrators(call: Call) -> Reply:
     answers=Administrator,
     status=201,
     form=ADMINISTRATOR,
-    errors=[HostNotFound, NotHostAdministrator, AccountNotFound, TooManyInvitations],
+    errors=[HostNotFound, NotHostAdministrator, AccountNotFound, TooManyInvitations(50)],
 )
 async def add_host_administrator(call: Call) -> Reply:
     """Add a host administrator.
 
-    It is an invitation until the person accepts it; added by an administrator of the platform it takes effect at once.
-    Adding one who is one already, or was invited, changes nothing and is answered alike.
+    It is an invitation until the person accepts it, within 30 days; added by an administrator of the platform it takes
+    effect at once. Adding one who is one already, or was invited, changes nothing and is answered alike.
     """
     async with call.transaction() as db:
-        host_id = await queries.host_for(db, call.caller, call.path["host"], locking=True)
+        await queries.host_for(db, call.caller, call.path["host"])
         values = await ADMINISTRATOR.read(call.json(), db)
         account_id = await find_account(db, values["account"])
         if account_id is None:
             raise AccountNotFound
-        known = await queries.find_administrator(db, host_id, account_id)
-        if call.caller.administers:
-            if await actions.add_administrator(db, host_id, account_id):
-                await _record(call, db, "host.administrator_added", host_id, values["account"])
-        elif known is None and await invitations.invite(db, host_id, account_id, call.caller.account_id):
-            await _record(call, db, "host.administrator_invited", host_id, values["account"])
+        # Accounts before their hosts, as in erasing them.
+        live = await lock_live(db, [account_id, call.caller.account_id])
+        host_id = await queries.host_for(db, call.caller, call.path["host"], locking=True)
+        if account_id in live:
+            act = await _add(call, db, host_id, account_id, is_active=live[account_id])
+            if act:
+                await _record(call, db, act, host_id, values["account"])
         administrator = await queries.find_administrator(db, host_id, account_id)
-        if administrator is None:  # removed this very moment
+        if administrator is None:  # one of them was removed or closed this very moment
             raise AccountNotFound
         return created(administrator)
+
+
+async def _add(call: Call, db: Connection, host_id: int, account_id: int, *, is_active: bool) -> str:
+    """Add or invite the account, as the caller may; what was done, "" when that was nothing."""
+    if call.caller.administers:
+        await invitations.end_invitation(db, host_id, account_id)
+        return "host.administrator_added" if await actions.add_administrator(db, host_id, account_id) else ""
+    if await queries.find_administrator(db, host_id, account_id):
+        return ""
+    most = call.the(Settings).invitations_per_day
+    await invitations.invite(db, host_id, account_id, call.caller.account_id, is_active=is_active, most=most)
+    return "host.administrator_invited"
 
 
 @operations(
@@ -145,8 +158,10 @@ async def remove_host_administrator(call: Call) -> Reply:
             raise AccountNotFound
         if not known.accepted:
             await invitations.end_invitation(db, host_id, account_id)
-            await _record(call, db, "host.invitation_ended", host_id, call.path["number"])
-            return done("The invitation was taken back.")
+            outcome = "refused" if account_id == call.caller.account else "taken back"
+            act = f"host.invitation_{outcome.replace(' ', '_')}"
+            await _record(call, db, act, host_id, call.path["number"])
+            return done(f"The invitation was {outcome}.")
         await actions.remove_administrator(db, call.the(Vault), host_id, account_id)
         await _record(call, db, "host.administrator_removed", host_id, call.path["number"])
     return done("The administrator was removed from the event host. The gate codes of its events were renewed.")
@@ -159,7 +174,7 @@ async def _host_of_person(call: Call, db: Connection) -> int:
     except NotHostAdministrator:
         if call.path["number"].upper() != call.caller.number:
             raise
-    host_id = int(call.path["host"])
+    host_id = await queries.host_id_of(db, call.path["host"])
     if await queries.find_administrator(db, host_id, call.caller.account_id) is None:
         raise NotHostAdministrator
     return host_id
@@ -169,7 +184,7 @@ async def _host_of_person(call: Call, db: Connection) -> int:
     "POST /hosts/{host}/administrators/{number}/acceptances",
     answers=Administrator,
     status=201,
-    errors=[HostNotFound, NotInvited, AccountNotFound],
+    errors=[HostNotFound, AccountNotFound, NotYourAccount],
 )
 async def accept_host_invitation(call: Call) -> Reply:
     """Accept an invitation to run a host.
@@ -177,19 +192,15 @@ async def accept_host_invitation(call: Call) -> Reply:
     For the person alone who was invited.
     """
     async with call.transaction() as db:
-        host_id = await queries.find_host(db, ids.parse(call.path["host"]) or 0)
-        if host_id is None:
-            raise HostNotFound
-        if call.path["number"].upper() != call.caller.number:
-            raise NotInvited
-        account_id = call.caller.account_id
-        known = await queries.find_administrator(db, host_id, account_id)
-        if known is None:
-            raise AccountNotFound
-        if not known.accepted:
-            await actions.add_administrator(db, host_id, account_id)
+        await queries.host_id_of(db, call.path["host"])
+        account_id = await lock_own(db, call.caller, call.path["number"])
+        host_id = await queries.host_id_of(db, call.path["host"], locking=True)
+        if await invitations.accept(db, host_id, account_id):
             await _record(call, db, "host.administrator_added", host_id, call.caller.number)
-        return created(await queries.find_administrator(db, host_id, account_id))
+        administrator = await queries.find_administrator(db, host_id, account_id)
+        if administrator is None:
+            raise AccountNotFound
+        return created(administrator)
 
 
 @operations(
@@ -200,11 +211,15 @@ async def accept_host_invitation(call: Call) -> Reply:
     errors=[AccountNotFound, NotYourAccount],
 )
 async def list_account_invitations(call: Call) -> Reply:
-    """List invitations to run hosts."""
+    """List invitations to run hosts.
+
+    Those that can be accepted.
+    """
     async with call.reading() as db:
         account_id = await account_for(db, call.caller, call.path["number"], support_may=True)
-        where = "invitation.account_id = $1 AND host.removed_at IS NULL"
-        return Reply(await invitations.INVITATIONS.page(db, call.query, where=where, values=[account_id]))
+        return Reply(
+            await invitations.INVITATIONS.page(db, call.query, where=invitations.OF_ACCOUNT, values=[account_id])
+        )
 
 
 @operations(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from ticketing.accounts import former_addresses
+from ticketing.hosts.queries import IS_INVITED
 from ticketing.kit.identity import address_identity
 
 from .content import Compose, Content, Desk
@@ -47,11 +48,11 @@ async def _deletion_requested(desk: Desk) -> Content | None:
     return Content({"number": row["number"], "who": who, "reason": unlinked(words(row["reason"] or ""))})
 
 
-_INVITED = """
+_INVITED = f"""
 SELECT host.name, inviter.first_name, inviter.last_name
   FROM host_invitations invitation JOIN hosts host ON host.id = invitation.host_id
        JOIN accounts inviter ON inviter.id = invitation.invited_by
- WHERE invitation.host_id = $1 AND invitation.account_id = $2 AND host.removed_at IS NULL"""
+ WHERE invitation.host_id = $1 AND invitation.account_id = $2 AND host.removed_at IS NULL AND {IS_INVITED}"""
 
 
 async def _host_invitation(desk: Desk) -> Content | None:

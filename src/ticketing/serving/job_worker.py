@@ -17,6 +17,7 @@ import structlog
 
 from ticketing.accounts.jobs import jobs as accounts
 from ticketing.admissions.jobs import jobs as admissions
+from ticketing.hosts.jobs import jobs as hosts
 from ticketing.jobs.recurring import Jobs
 from ticketing.jobs.running import run_jobs
 from ticketing.kit.database import Database
@@ -41,7 +42,7 @@ PRINTS_WAITING = 100  # nobody is waiting for the answer: a job that waits holds
 PRINTS_WAIT_SECONDS = 600
 PRINT_SECONDS = 60  # whoever buys goes first
 
-JOBS = Jobs("ticketing").include([accounts, admissions, mail, orders, payments, sessions])
+JOBS = Jobs("ticketing").include([accounts, admissions, hosts, mail, orders, payments, sessions])
 
 log = structlog.get_logger()
 
