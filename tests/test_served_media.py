@@ -10,7 +10,8 @@ import httpx
 import pytest
 from PIL import Image
 
-from conftest import NEW_IDS, unique
+from conftest import NEW_IDS, Client, unique
+from makers import make_event
 from ticketing.pictures.decoding import PictureError
 from ticketing.pictures.serving import Pictures, remove_upload, store_upload
 
@@ -134,3 +135,23 @@ async def test_few_draw_at_once_and_few_wait() -> None:
         await pictures.decode("data:image/png;base64,AAAA", "banner")
     assert await pictures.draw("banner", "0", "Title") is answers[0]
     pictures.close()
+
+
+async def test_a_picture_comes_in_the_width_that_is_asked_for(
+    http: httpx.AsyncClient, alice: Client, administrator: Client
+) -> None:
+    event = await make_event(alice, administrator, banner=data_url())
+    path = event["banner"].split("/media", 1)[1]
+    for width in (480, 960, 1600):
+        answer = await http.get(f"/media{path}", params={"width": width})
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/webp")
+        assert Image.open(io.BytesIO(answer.content)).width <= width
+        tag = {"If-None-Match": answer.headers["etag"]}
+        same = await http.get(f"/media{path}", params={"width": width}, headers=tag)
+        assert (same.status_code, same.content) == (304, b"")
+        # The copy of one width is none of another, nor of the picture as it is.
+        for other in ({"width": 480 if width != 480 else 960}, {}):
+            whole = await http.get(f"/media{path}", params=other, headers=tag)
+            assert (whole.status_code, whole.content != b"") == (200, True)
+    as_it_is = await http.get(f"/media{path}", params={"width": "7"})
+    assert as_it_is.content == (await http.get(f"/media{path}")).content

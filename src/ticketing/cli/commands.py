@@ -124,6 +124,10 @@ TickeTing answers at {url}/v3 (documentation: {url}/docs). Ctrl-C stops it.
   host           {world.HOST:<10} password  {credentials.passwords[world.HOST]}
   customer       {world.CUSTOMER:<10} password  {credentials.passwords[world.CUSTOMER]}
   public key     {credentials.public_key}
+  shop           {url}/
+  console        {url}/host     (sign in as {world.HOST})
+  desk           {url}/desk     (sign in as {world.ADMINISTRATOR})
+  gate           {url}/gate     (with the gate code)
   gate code      {credentials.gate_code} ({world.OPEN_EVENT})
   mail           {url}/dev/mail
 """

@@ -19,6 +19,14 @@ YEAR_SECONDS = 365 * 24 * 3600
 MOST_IN_SITEMAP = 500
 
 
+@pages("GET /events/{event}/calendar.ics")
+async def event_calendar(visit: Visit) -> Response:
+    """An event for a calendar."""
+    answer = await visit.api.call("GET", f"/events/{visit.part('event')}.ics")
+    headers = {"Content-Disposition": answer.headers["content-disposition"], "Cache-Control": "private, no-cache"}
+    return Response(answer.body, headers=headers, media_type=answer.headers["content-type"])
+
+
 @pages("GET /events/{event}/{slug}")
 async def event_page(visit: Visit) -> Response:
     """An event: picture, when, where, what it costs, and the way to tickets."""
@@ -26,6 +34,12 @@ async def event_page(visit: Visit) -> Response:
     if visit.request.path_params["slug"] != slug(event["title"]):
         return visit.go(event_path(event))
     return await show_event(visit, event)
+
+
+def _leads(event: dict[str, Any], visit: Visit) -> bool:
+    """Whether an event may stand first and large: one that is featured and can be bought."""
+    offer = event_offer(event, visit.now)
+    return bool(event["featured"]) and offer.lowest is not None and offer.tone != "bad"
 
 
 async def show_event(visit: Visit, event: dict[str, Any], **facts: Any) -> Response:
@@ -64,6 +78,9 @@ async def front_page(visit: Visit) -> Response:
             raise
         events = nothing
     is_filtered = any(wanted.values())
+    if not is_filtered and page == 1:
+        lead = next((event for event in events["entries"] if _leads(event, visit)), None)
+        events["entries"].sort(key=lambda event: event is not lead)  # a stable sort: the rest stays in order
     others = []
     if not events["entries"] and is_filtered:
         others = (await visit.api.get("/published-events", over=False, sort="start", records=3))["entries"]

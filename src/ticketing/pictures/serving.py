@@ -36,6 +36,7 @@ from .decoding import (
     picture_of,
     placeholder,
 )
+from .widths import WIDTHS, Widths, base_tag, narrower, tag_of
 
 DRAWING_THREADS = 2
 DRAWINGS_WAITING = 16
@@ -99,6 +100,7 @@ class Pictures:
         self._reading = BoundedThreads("uploads", threads=1, waiting=READING_WAITING, seconds=READING_SECONDS)
         self._turns: dict[Hashable, asyncio.Lock] = {}
         self._askers: Counter[Hashable] = Counter()
+        self._widths = Widths()
         self._drawn: OrderedDict[tuple[Kind, str, str], Picture] = OrderedDict()
 
     async def decode(self, value: object, kind: Kind, asker: Hashable = None) -> Picture:
@@ -146,6 +148,16 @@ class Pictures:
             self._drawn.popitem(last=False)
         return drawn
 
+    async def narrow(self, picture: Picture, width: int) -> Picture:
+        """The picture at most so wide, as WebP; without its body where the client has it. Raises Overloaded."""
+        if found := self._widths.find(picture.etag, width):
+            return found
+        if not picture.body:  # the database was told which copy the client has, and it has this one
+            return Picture(b"", "image/webp", tag_of(picture.etag, width))
+        made = await self._threads.run(lambda: narrower(picture, width))
+        self._widths.keep(picture.etag, width, made)
+        return made
+
     def close(self) -> None:
         """Let the threads end, and the process beside."""
         self._threads.close()
@@ -157,7 +169,10 @@ class Pictures:
 
 
 def routes(services: Services) -> list[BaseRoute]:
-    """`/media/{country}.png`, `/media/banner/{event}` and `thumbnail`, `/media/aside/{submission}/{kind}`."""
+    """`/media/{country}.png`, `/media/banner/{event}` and `thumbnail`, `/media/aside/{submission}/{kind}`.
+
+    Those of events in a width of WIDTHS where `?width=` asks for one.
+    """
 
     def of_events(kind: Kind) -> Callable[[Request], Awaitable[Response]]:
         async def serve(request: Request) -> Response:
@@ -229,7 +244,7 @@ async def _picture_aside(services: Services, request: Request) -> Response:
 async def _find(services: Services, request: Request, statement: str, thing: int | None, kind: Kind) -> Row:
     try:
         async with services.the(Database).reading() as db:
-            row = await db.fetchrow(statement, thing, kind, _known(request))
+            row = await db.fetchrow(statement, thing, kind, base_tag(_known(request), _wanted_width(request)))
     except UNREACHABLE:
         raise Busy(2) from None
     if row is None:
@@ -242,7 +257,15 @@ async def _show(services: Services, request: Request, kind: Kind, row: Row, even
         picture = Picture(row["content"], row["content_type"], row["etag"])
     else:
         picture = await services.the(Pictures).draw(kind, str(event_id), row["title"])
+    if (width := _wanted_width(request)) is not None:
+        picture = await services.the(Pictures).narrow(picture, width)
     return _answer(request, picture, EVENT_HEADERS)
+
+
+def _wanted_width(request: Request) -> int | None:
+    """`?width=`: one of WIDTHS; whatever else stands there asks for the picture as it is."""
+    text = request.query_params.get("width", "")
+    return int(text) if text in {str(width) for width in WIDTHS} else None
 
 
 def _answer(request: Request, picture: Picture, headers: dict[str, str]) -> Response:

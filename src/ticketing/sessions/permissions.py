@@ -80,6 +80,7 @@ MAY_CALL: dict[str, frozenset[Level]] = {
     "list_events": STAFF,
     "register_event": PEOPLE,
     "retrieve_event": ANY_OR_GATE,
+    "note_event": ANY_OR_GATE,
     "update_event": PEOPLE,
     "delete_event": PEOPLE,
     "submit_event": PEOPLE,

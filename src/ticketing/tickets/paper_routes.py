@@ -1,6 +1,9 @@
 """Tickets as files over HTTP: to print, to show at the gate, to note in a calendar."""
 
 from ticketing.accounts.errors import NotYourAccount
+from ticketing.events.errors import Unlisted
+from ticketing.events.queries import visible_event
+from ticketing.kit.vault import Vault
 from ticketing.web.operations import Call, Operations, Reply, private_file
 
 from . import calendars, printing, queries
@@ -57,6 +60,22 @@ async def note_ticket(call: Call) -> Reply:
     if noted is None:
         raise NotInACalendar
     return private_file(noted, calendars.CONTENT_TYPE, f"{ticket.serial}.ics")
+
+
+@operations(
+    "GET /events/{event}.ics", tag="Working with Events", media_type="text/calendar", errors=[Unlisted, NotInACalendar]
+)
+async def note_event(call: Call) -> Reply:
+    """Note an event in a calendar.
+
+    An iCalendar file, for whoever may see the event; an event without a date has none.
+    """
+    async with call.reading() as db:
+        event_id = await visible_event(db, call.caller, call.path["event"])
+        noted = await printing.listed_ics(db, call.the(Vault), event_id)
+    if noted is None:
+        raise NotInACalendar
+    return private_file(noted, calendars.CONTENT_TYPE, f"event-{event_id}.ics")
 
 
 async def _held(call: Call) -> Ticket:

@@ -50,6 +50,11 @@ _SOURCE = """tickets ticket
     JOIN venues venue ON venue.id = event.venue_id
     JOIN accounts owner ON owner.id = ticket.owner_id"""
 
+_EVENT_SOURCE = """events event
+    JOIN hosts host ON host.id = event.host_id
+    JOIN venues venue ON venue.id = event.venue_id
+    LEFT JOIN sections section ON false"""
+
 _SHEET_COLUMNS = f"""
     ticket.serial, floor(extract(epoch FROM ticket.issued_at))::bigint AS issue,
     owner.first_name, owner.last_name, owner.username, {_EVENT_COLUMNS}"""
@@ -116,6 +121,14 @@ async def event_pdf(services: Services, account_id: int, event_id: int) -> bytes
 async def event_ics(services: Services, account_id: int, event_id: int) -> bytes | None:
     """The calendar file of an event for an account with tickets to it; None when it has none, or no date."""
     return await _ics(services, _OF_EVENT, account_id, event_id)
+
+
+async def listed_ics(db: Connection, vault: Vault, event_id: int) -> bytes | None:
+    """The calendar file of an event for whoever may come; None when it has no date."""
+    row = await db.fetchrow(f"SELECT {_CALENDAR_COLUMNS} FROM {_EVENT_SOURCE} WHERE event.id = $1", event_id)
+    if row is None or not row["has_start"]:
+        return None
+    return calendar_file([_appointment(vault, [row])])
 
 
 async def order_ics(services: Services, order_id: int) -> bytes | None:
@@ -216,7 +229,7 @@ async def _read_appointments(db: Connection, condition: str, *values: object) ->
 def _appointment(vault: Vault, rows: Sequence[Row]) -> Appointment:
     """An event, and the sections that one has tickets to. No serial: calendars are shared, and it opens the gate."""
     row = rows[0]
-    sections = dict.fromkeys(one["section"] for one in rows)
+    sections = dict.fromkeys(one["section"] for one in rows if one["section"])
     uid = vault.digest("calendar", str(row["event_id"]).encode()).hex()[:32]
     return Appointment(
         uid=f"{uid}@ticketing",
@@ -230,7 +243,7 @@ def _appointment(vault: Vault, rows: Sequence[Row]) -> Appointment:
         description="\n".join(
             [
                 *([f"{row['start_day']}, {_hours(row)}, {_zone(row)}"] if row["has_start"] else []),
-                f"Section: {', '.join(sections)}",
+                *([f"Section: {', '.join(sections)}"] if sections else []),
                 *([f"Doors: {_doors(row)}"] if row["has_doors"] else []),
                 f"Host: {row['host']}",
             ]
