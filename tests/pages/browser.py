@@ -50,7 +50,6 @@ def find_browser() -> str:
     if found := next((path for name in names if name and (path := shutil.which(name))), None):
         return found
     if os.getuid() == 0 and shutil.which("apt-get"):
-        print("Installing the package chromium, which the tests of the pages need.")
         _run(["apt-get", "update", "-qq"], HERE, check=False)
         _run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium", "fonts-dejavu-core"], HERE)
         if found := shutil.which("chromium"):
