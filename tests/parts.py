@@ -11,6 +11,7 @@ CHECKS = {
     "test_countries_names.py",
     "test_database_errors.py",
     "test_house_rules.py",
+    "test_languages.py",
     "test_limits.py",
     "test_log_watch.py",
     "test_mail_templates.py",
@@ -22,6 +23,7 @@ CHECKS = {
 
 PAGES = {
     "abuse",  # the whole folder
+    "pages",  # in a real browser
     "test_cli.py",
     "test_crashes.py",
     "test_database.py",

@@ -8,7 +8,7 @@ from ticketing.kit.colours import WHITE, mix, parse_colour, readable_on, written
 from ticketing.languages import LANGUAGES
 
 INK = (16, 17, 20)
-DARK_GROUND = (24, 25, 29)
+DARK_GROUND = (28, 29, 34)  # of cards, the lighter of the two
 
 
 @dataclass(frozen=True)
