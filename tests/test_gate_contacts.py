@@ -19,6 +19,7 @@ OF_NOBODY = {
     "end_session",
     "upload_scans",
     "retrieve_event",
+    "note_event",
     "list_sections",
     "retrieve_section",
     "list_prices",

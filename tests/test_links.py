@@ -255,6 +255,9 @@ async def make_world(
     scanner = gate(public, key["key"])
     scan = {"redeemer": "Kofi", "device": "1", "serials": serials}
     assert (await scanner.post(f"{event['self']}/admissions", scan)).status == 201
+    late = {"serial": serials[0], "at": "2026-01-01T00:00:00Z", "nonce": "used before"}
+    sent = await scanner.post(f"{event['self']}/scans", redeemer="Kofi", device="1", scans=[late])
+    assert sent["results"][0]["verdict"] == "conflict"
     assert (await public.get(f"/tokens/{token['code']}")).status == 200
     assert (await scanner.get(f"{event['self']}/tickets", modified_since="1970-01-01T00:00:00Z")).status == 200
 

@@ -12,6 +12,7 @@ from conftest import Client
 from ticketing.admissions.errors import TooManyTokens
 from ticketing.app import OPERATIONS
 from ticketing.events.errors import TooManyPrices, TooManySections
+from ticketing.hosts.errors import TooManyInvitations
 from ticketing.web.errors import (
     LONGEST_QUOTE,
     Conflict,
@@ -64,6 +65,7 @@ TOLD: dict[type[Explained], tuple[Any, ...]] = {
     TooManySections: (200,),
     TooManyPrices: (50,),
     TooManyTokens: (200,),
+    TooManyInvitations: (50,),
 }
 
 
