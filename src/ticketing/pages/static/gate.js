@@ -93,11 +93,14 @@ at("leave").addEventListener("click", async () => {
 async function open() {
   at("enter").hidden = true;
   at("scanner").hidden = false;
-  stopCamera = await watch(at("video"), (text) => scan(text)).catch(() => {
-    at("camera-note").textContent = words["camera denied"];
-    at("camera-note").hidden = false;
-    return null;
-  });
+  // Beside the rest: a camera that is slow, or asks for leave, keeps nobody from typing a number.
+  watch(at("video"), (text) => scan(text)).then(
+    (stop) => (stopCamera = stop),
+    () => {
+      at("camera-note").textContent = words["camera denied"];
+      at("camera-note").hidden = false;
+    },
+  );
   await sync();
   setInterval(sync, SYNC_MS);
   at("serial").focus();
@@ -366,7 +369,11 @@ if (gate) {
   open();
 } else {
   at("enter").hidden = false;
-  const code = decodeURIComponent(location.hash.slice(1));
-  if (code) at("code").value = code;
-  at(code ? "redeemer" : "code").focus();
+  const takeCode = () => {
+    const code = decodeURIComponent(location.hash.slice(1));
+    if (code) at("code").value = code;
+    at(code ? "redeemer" : "code").focus();
+  };
+  addEventListener("hashchange", takeCode);
+  takeCode();
 }
