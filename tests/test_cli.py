@@ -228,17 +228,15 @@ async def test_the_readme_leads_from_nothing_to_inside(postgres: str) -> None:
             order, admitted = await run_script(script)
             assert order["status"] == "Fulfilled"
             [admission] = admitted
-            assert (admission["redeemer"], admission["patron"]["username"]) == (
-                "Kofi",
-                "",
-            )  # a gate's key is told no usernames
+            # A gate's key is told no usernames.
+            assert (admission["redeemer"], admission["patron"]["username"]) == ("Kofi", "")
 
             paid, order = await run_script(paying.replace("http://localhost:8000", url))
             assert (paid["status"], paid["amount"]) == ("Authorised", order["total"])
             assert order["status"] == "Fulfilled"
 
         # A front end on this machine may call, one elsewhere may not.
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             here = await client.get(f"{url}/v3/countries", headers={"Origin": "http://localhost:5173"})
             there = await client.get(f"{url}/v3/countries", headers={"Origin": "http://localhost.example"})
             async with asyncio.timeout(60):  # until the jobs' worker has sent the tickets
