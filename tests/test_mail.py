@@ -581,16 +581,65 @@ async def test_a_venue_that_moves_is_told_to_holders_with_the_new_ticket(
     assert [part.get_filename() for part in message.iter_attachments()] == ["tickets.pdf", "events.ics"]
 
 
-async def test_a_cancellation_tells_why(alice: Client, bob: Client, administrator: Client, mail: Post) -> None:
+async def test_a_pin_that_moves_is_another_place_when_words_say_the_same(
+    alice: Client, bob: Client, administrator: Client, mail: Post
+) -> None:
+    venue = await make_venue(administrator, name=unique("Fort"))
+    event = await make_event(alice, administrator, venue=venue["self"])
+    section = await make_section(alice, event)
+    await list_event(administrator, event)
+    await hold_tickets(bob, alice, event, section)
+    await mail.deliver()
+    place = {"name": venue["name"], "region": venue["region"].rsplit("/", 1)[1], "address": venue["address"]}
+    at = {"longitude": venue["longitude"], "latitude": venue["latitude"]}
+    assert (await administrator.put(venue["self"], {**place, **at, "latitude": at["latitude"] + 0.0005})).status == 200
+    assert await mail.deliver() == {}  # 55 metres: the same door
+    assert (await administrator.put(venue["self"], {**place, **at, "longitude": -61.8})).status == 200
+    await mail.deliver()
+    text = text_of(mail.one(bob, "event_changed"))
+    assert "The place of an event" in text
+    assert f"{venue['name']}, High Street (17.1274° N, 61.8000° W)" in text
+    assert f"It was to be at: {venue['name']}, High Street (17.1279° N, 61.8456° W)" in text
+
+
+async def test_who_holds_a_ticket_hears_that_the_event_was_moved_into_the_past(
+    alice: Client, bob: Client, administrator: Client, mail: Post
+) -> None:
     event = await make_event(alice, administrator)
     section = await make_section(alice, event)
     await list_event(administrator, event)
     await hold_tickets(bob, alice, event, section)
     await mail.deliver()
-    assert (await alice.post(f"{event['self']}/cancellations", reason="The hall\nwas flooded.")).status == 200
+    body = {
+        **{name: event[name] for name in ("type", "title", "description", "subcategory", "public")},
+        "category": event["category"]["self"],
+        "venue": event["venue"]["self"],
+    }
+    past = {"start": "2024-06-07T20:00", "end": "2024-06-07T23:00"}
+    assert (await administrator.put(event["self"], body | past)).status == 200
     await mail.deliver()
-    text = text_of(mail.one(bob, "event_cancelled"))
-    assert "> The hall\n> was flooded." in text
+    assert "It was to be: Wednesday, 7 June 2034" in text_of(mail.one(bob, "event_changed"))
+    # What was over before and after is nobody's evening any more.
+    assert (await administrator.put(event["self"], body | past | {"start": "2024-06-06T20:00"})).status == 200
+    assert await mail.deliver() == {}
+
+
+async def test_a_cancellation_tells_why(
+    alice: Client, bob: Client, administrator: Client, db: asyncpg.Connection, mail: Post
+) -> None:
+    event = await make_event(alice, administrator)
+    section = await make_section(alice, event)
+    await list_event(administrator, event)
+    await hold_tickets(bob, alice, event, section)
+    await mail.deliver()
+    reason = "The hall\nwas flooded.\nSee https://refund.example/now"
+    assert (await alice.post(f"{event['self']}/cancellations", reason=reason)).status == 200
+    posted = "SELECT about::text FROM mails WHERE letter = 'event_cancelled'"
+    assert {row["about"] for row in await db.fetch(posted)} == {f'{{"event": {id_of(event)}}}'}
+    await mail.deliver()
+    message = mail.one(bob, "event_cancelled")
+    assert "> The hall\n> was flooded.\n> See https: //refund. example/now" in text_of(message)
+    assert "The hall\nwas flooded." in html_of(message)
 
 
 async def test_who_was_handed_a_ticket_on_hears_that_it_was_given_back(

@@ -1,6 +1,7 @@
 """What letters say: each one's text and HTML, and whatever people typed made harmless."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -12,7 +13,7 @@ from ticketing.letters.posting import KINDS
 from ticketing.mail.audiences import AUDIENCES
 from ticketing.mail.composing import COMPOSERS
 from ticketing.mail.content import Content, Person
-from ticketing.mail.happenings import Happening, moments, zone_name
+from ticketing.mail.happenings import Happening, moments, tell_apart, zone_name
 from ticketing.mail.order_letters import money
 from ticketing.mail.rendering import (
     LONGEST_SUBJECT,
@@ -300,6 +301,16 @@ def test_a_time_says_whose_it_is(
 ) -> None:
     assert moments(start, end, zone).endswith(said)
     assert zone_name("Etc/GMT+3", -180) == "UTC−3"
+
+
+def test_places_are_told_apart_by_their_points_alone_where_words_are_the_same() -> None:
+    here = replace(JAZZ, longitude=179.999, latitude=-17)
+    there = replace(here, longitude=-179.999)
+    one, other = tell_apart(here, there)
+    assert (one.point, other.point) == (" (17.0000° S, 179.9990° E)", " (17.0000° S, 179.9990° W)")
+    near = replace(here, longitude=-179.9999, latitude=-17)  # around the edge of the map
+    assert tell_apart(replace(here, longitude=179.9998), near) == (replace(here, longitude=179.9998), near)
+    assert tell_apart(here, OPEN) == (here, OPEN)
 
 
 def test_money_is_said_with_its_currency() -> None:

@@ -10,6 +10,8 @@ GATE_CODE = "DEMOGATE"
 ADMINISTRATOR, HOST, CUSTOMER = "admin", "host", "customer"
 OPEN_EVENT = "Jazz at the Lookout"  # free, and the gate code is for it
 
+CANCELLED_FOR = "The slipway is closed for repairs until the end of the season."
+
 REGIONS = [
     {"name": "Saint John's", "country": "Antigua and Barbuda", "district": "Saint John", "city": "Saint John's"},
     {"name": "English Harbour", "country": "Antigua and Barbuda", "district": "Saint Paul", "city": "English Harbour"},

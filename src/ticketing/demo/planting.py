@@ -230,7 +230,7 @@ class _Planter:
         if event.status == "Unlisted":
             await events.unlist_event(self.db, await self._run(event_id))
         if event.status == "Cancelled":
-            await cancel_event(self.db, await self._run(event_id), by_administrator=True)
+            await cancel_event(self.db, await self._run(event_id), content.CANCELLED_FOR, by_administrator=True)
 
     async def _plant_orders(self, event: DemoEvent, event_id: int, section_ids: dict[str, int]) -> None:
         free = [(who, section, quantity) for who, section, quantity in event.orders]

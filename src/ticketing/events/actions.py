@@ -9,8 +9,8 @@ from ticketing.kit.database import Connection
 from ticketing.kit.identity import identity
 from ticketing.kit.searching import fold, pieces
 from ticketing.kit.vault import Vault
-from ticketing.letters.posting import Letter, post
 from ticketing.sessions.gate_keys import issue_token
+from ticketing.venues.telling import holders_hear_of_event
 from ticketing.web.errors import Taken
 
 from .errors import NotApproved
@@ -24,23 +24,17 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'Draft', $10,
         $11, $12, $13, instant($12, $6), instant($13, $6), $14, $15::text::jsonb, clock(), $16, $17, $18, $19, $20,
         instant($20, $6))"""
 
-# What holders of tickets must hear of: another time or place of something that still lies ahead.
 _UPDATE = """
-WITH before AS (SELECT venue_id, start_text, end_text, doors_text FROM events WHERE id = $1)
 UPDATE events SET category_id = coalesce($2, category_id), subcategory = coalesce($3, subcategory),
-       venue_id = coalesce($4, events.venue_id), timezone = $5, type = coalesce($6, type), title = coalesce($7, title),
+       venue_id = coalesce($4, venue_id), timezone = $5, type = coalesce($6, type), title = coalesce($7, title),
        description = coalesce($8, description), public = coalesce($9, public), featured = coalesce($10, featured),
-       start_text = coalesce($11, before.start_text), end_text = coalesce($12, before.end_text),
-       starts_at = instant(coalesce($11, before.start_text), $5), ends_at = instant(coalesce($12, before.end_text), $5),
-       doors_text = coalesce($19, before.doors_text), doors_at = instant(coalesce($19, before.doors_text), $5),
+       start_text = coalesce($11, start_text), end_text = coalesce($12, end_text),
+       starts_at = instant(coalesce($11, start_text), $5), ends_at = instant(coalesce($12, end_text), $5),
+       doors_text = coalesce($19, doors_text), doors_at = instant(coalesce($19, doors_text), $5),
        disclaimer = coalesce($13, disclaimer), tags = coalesce($14::text::jsonb, tags),
        title_key = coalesce($15, title_key), title_sort = coalesce($16, title_sort),
        search_text = coalesce($17, search_text), search_pieces = coalesce($18, search_pieces)
-  FROM before WHERE id = $1
-RETURNING before.venue_id, before.start_text, before.end_text, before.doors_text,
-          (before.venue_id, before.start_text, before.end_text, before.doors_text)
-              <> (events.venue_id, events.start_text, events.end_text, events.doors_text)
-          AND events.status <> 'Cancelled' AND events.over_at > clock() AS is_news"""
+ WHERE id = $1"""
 
 
 # Whoever takes a title holds this until his transaction ends: no index can know that an event will be over.
@@ -123,39 +117,34 @@ async def register_event(db: Connection, vault: Vault, event_id: int, token_id: 
 
 
 async def update_event(db: Connection, event: RunEvent, values: dict[str, Any]) -> None:
-    """Replace what is given; the rest keeps its value. In another zone all local times are other instants."""
+    """Replace what is given; the rest keeps its value. In another zone all local times are other instants.
+
+    Whoever holds a ticket hears of another time or place.
+    """
     venue, category, title = values.get("venue"), values.get("category"), values.get("title")
     zone = venue.timezone if venue else event.timezone
-    before = await db.fetchrow(
-        _UPDATE,
-        event.id,
-        category and category.id,
-        values.get("subcategory"),
-        venue and venue.id,
-        zone,
-        values.get("type"),
-        title,
-        values.get("description"),
-        values.get("public"),
-        values.get("featured"),
-        values.get("start"),
-        values.get("end"),
-        values.get("disclaimer"),
-        _tags(values["tags"]) if "tags" in values else None,
-        *(_title_keys(title) if title is not None else (None,) * 4),
-        values.get("doors"),
-    )
+    async with holders_hear_of_event(db, event.id):
+        await db.execute(
+            _UPDATE,
+            event.id,
+            category and category.id,
+            values.get("subcategory"),
+            venue and venue.id,
+            zone,
+            values.get("type"),
+            title,
+            values.get("description"),
+            values.get("public"),
+            values.get("featured"),
+            values.get("start"),
+            values.get("end"),
+            values.get("disclaimer"),
+            _tags(values["tags"]) if "tags" in values else None,
+            *(_title_keys(title) if title is not None else (None,) * 4),
+            values.get("doors"),
+        )
     if zone != event.timezone:
         await _move_sales(db, event.id, zone)
-    if before is not None and before["is_news"]:
-        about = {
-            "event": event.id,
-            "start": before["start_text"],
-            "end": before["end_text"],
-            "doors": before["doors_text"],
-            "venue": before["venue_id"],
-        }
-        await post(db, [Letter("event_changed", about=about)])
 
 
 def _title_keys(title: str) -> tuple[str, bytes, str, list[str]]:

@@ -63,8 +63,8 @@ async def remove_event(db: Connection, event: RunEvent) -> None:
     await announce(db)
 
 
-async def cancel_event(db: Connection, event: RunEvent, *, by_administrator: bool, reason: str = "") -> None:
-    """Cancel an event: nothing is sold any more, its open orders end, its money goes back.
+async def cancel_event(db: Connection, event: RunEvent, reason: str, *, by_administrator: bool) -> None:
+    """Cancel an event: nothing is sold any more, its open orders end, its money goes back, holders are told why.
 
     Raises AlreadySubmitted the second time, HasTakenPlace when it ever was over or anybody was admitted (administrators
     may).
@@ -75,8 +75,8 @@ async def cancel_event(db: Connection, event: RunEvent, *, by_administrator: boo
         raise HasTakenPlace
     await end_holds(db, await _lock_sections(db, event.id))
     await _withdraw_submission(db, event.id)
-    await db.execute("UPDATE events SET status = 'Cancelled' WHERE id = $1", event.id)
-    await post(db, [Letter("event_cancelled", about={"event": event.id, "reason": reason})])
+    await db.execute("UPDATE events SET status = 'Cancelled', cancellation_reason = $2 WHERE id = $1", event.id, reason)
+    await post(db, [Letter("event_cancelled", about={"event": event.id})])
 
 
 async def _lock_sections(db: Connection, event_id: int) -> list[int]:

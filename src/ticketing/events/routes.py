@@ -257,6 +257,6 @@ async def cancel_event(call: Call) -> Reply:
     async with call.transaction() as db:
         event = await queries.run_event(db, call.caller, call.path["event"])
         values = await CANCELLATION.read(call.json(), db)
-        await removal.cancel_event(db, event, by_administrator=call.caller.administers, reason=values["reason"])
+        await removal.cancel_event(db, event, values["reason"], by_administrator=call.caller.administers)
         await history.record(db, call.new_id(), call.caller, "event.cancelled", event.uri, reason=values["reason"])
         return Reply(await queries.get_event(db, event.id, presentation(call)))

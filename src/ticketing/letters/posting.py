@@ -90,9 +90,12 @@ KINDS: dict[Name, Kind] = {
     "transfer_cancelled": Kind(about=("transfer",)),
     # To everybody who holds a ticket when it is posted: post it before the tickets are touched.
     "event_cancelled": Kind(Lane.CROWD, about=("event",), to_all=True),
-    # As it was before: `start` and `end` (text, as sent), `venue` (id); besides `doors`, and of a venue that changed
-    # itself its `name`, `address`, `city` and `zone`.
-    "event_changed": Kind(Lane.CROWD_TICKETS, about=("event", "start", "end", "venue"), to_all=True),
+    # As it was before: the dates as sent, the venue's zone, name and place.
+    "event_changed": Kind(
+        Lane.CROWD_TICKETS,
+        about=("event", "start", "end", "doors", "zone", "name", "address", "city", "longitude", "latitude"),
+        to_all=True,
+    ),
     "section_removed": Kind(Lane.CROWD, about=("event", "section"), to_all=True),
     # To who held tickets that somebody else was given the money for.
     "tickets_voided": Kind(about=("event", "count")),
@@ -115,7 +118,7 @@ class Letter:
 
     name: Name
     account: int | None = None
-    about: Mapping[str, int | str] = field(default_factory=dict)
+    about: Mapping[str, int | float | str] = field(default_factory=dict)
     sealed: bytes | None = None
 
 

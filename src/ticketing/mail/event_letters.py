@@ -1,8 +1,8 @@
 """Letters about events: to those who hold tickets, and to those who run them."""
 
 from .content import Compose, Content, Desk
-from .happenings import find_before, find_happenings
-from .rendering import title, words
+from .happenings import find_before, find_happenings, tell_apart
+from .rendering import title, unlinked, words
 
 _HELD = """
 SELECT count(*)::int FROM tickets ticket
@@ -17,13 +17,22 @@ SELECT submission.event_id, submission.status, submission.decision_note, submiss
 
 
 async def _about_event(desk: Desk) -> Content | None:
-    """`event`, how many tickets the recipient held when it was posted, and the `reason` where one was given."""
+    """`event`, and how many tickets the recipient held when it was posted."""
     found = await find_happenings(desk.db, [desk.about["event"]])
     if not found:
         return None
     section = desk.about.get("section")
     count = await desk.db.fetchval(_HELD, desk.person.id, desk.about["event"], desk.posted_at, section)
-    return Content({"event": found[0], "count": count, "reason": words(desk.about.get("reason", ""))})
+    return Content({"event": found[0], "count": count})
+
+
+async def _event_cancelled(desk: Desk) -> Content | None:
+    """Also `reason`, in the words of who cancelled it."""
+    content = await _about_event(desk)
+    if content is None:
+        return None
+    reason = await desk.db.fetchval("SELECT cancellation_reason FROM events WHERE id = $1", desk.about["event"])
+    return Content({**content.facts, "reason": unlinked(words(reason))})
 
 
 async def _event_changed(desk: Desk) -> Content | None:
@@ -32,10 +41,10 @@ async def _event_changed(desk: Desk) -> Content | None:
     if content is None:
         return None
     event = content.facts["event"]
-    before = await find_before(desk.db, event, desk.about)
-    if before is None or (before.when, before.where) == (event.when, event.where):
+    event, before = tell_apart(event, await find_before(desk.db, event, desk.about))
+    if (before.when, before.where) == (event.when, event.where):
         return None
-    return Content({**content.facts, "before": before}, tickets_to=event.id)
+    return Content({**content.facts, "event": event, "before": before}, tickets_to=event.id)
 
 
 async def _tickets_voided(desk: Desk) -> Content | None:
@@ -68,7 +77,7 @@ async def _submission_decided(desk: Desk) -> Content | None:
 
 
 COMPOSERS: dict[str, Compose] = {
-    "event_cancelled": _about_event,
+    "event_cancelled": _event_cancelled,
     "event_changed": _event_changed,
     "section_removed": _section_removed,
     "tickets_voided": _tickets_voided,

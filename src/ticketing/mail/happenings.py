@@ -1,20 +1,24 @@
 """Events as letters tell of them: title, time at the venue with its zone, place."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
-from ticketing.kit.database import Connection, Row
+from ticketing.kit.database import Connection
 from ticketing.tickets.printing import FOREVER
 
 from .rendering import title
 
+SAME_PLACE_METRES = 100  # a pin on the map that is set more exactly moves nobody
+_METRES_PER_DEGREE = 111_195
+
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """An event in words; `when` is "" while it has no date."""
+    """An event in words; `when` is "" while it has no date. `point` is told where words do not tell places apart."""
 
     id: int
     title: str
@@ -23,6 +27,9 @@ class Happening:
     address: str
     city: str
     host: str
+    longitude: float = 0.0
+    latitude: float = 0.0
+    point: str = ""
 
     @property
     def where(self) -> str:
@@ -31,7 +38,27 @@ class Happening:
         for part in (self.venue, self.address, self.city):
             if part and not any(part.lower() in told.lower() for told in parts):
                 parts.append(part)
-        return ", ".join(parts)
+        return ", ".join(parts) + self.point
+
+
+def tell_apart(one: Happening, other: Happening) -> tuple[Happening, Happening]:
+    """Both with the points where they take place, if that is all that tells their places apart."""
+    if one.where != other.where or _metres(one, other) < SAME_PLACE_METRES:
+        return one, other
+    return replace(one, point=_point(one)), replace(other, point=_point(other))
+
+
+def _metres(one: Happening, other: Happening) -> float:
+    """How far apart they take place, nearly; 2,000 km or 20,000 is the same to a letter."""
+    eastwards = abs(one.longitude - other.longitude)
+    eastwards = min(eastwards, 360 - eastwards) * math.cos(math.radians((one.latitude + other.latitude) / 2))
+    return math.hypot(eastwards, one.latitude - other.latitude) * _METRES_PER_DEGREE
+
+
+def _point(one: Happening) -> str:
+    """` (17.0009° N, 61.7533° W)`."""
+    north, east = "N" if one.latitude >= 0 else "S", "E" if one.longitude >= 0 else "W"
+    return f" ({abs(one.latitude):.4f}° {north}, {abs(one.longitude):.4f}° {east})"
 
 
 def _local(instant: str, zone: str) -> str:
@@ -47,44 +74,43 @@ def _local(instant: str, zone: str) -> str:
 
 _HAPPENINGS = f"""
 SELECT event.id, event.title, event.timezone, venue.name AS venue, venue.address, region.city, host.name AS host,
+       venue.longitude, venue.latitude,
        {_local("event.starts_at", "event.timezone")} AS starts, {_local("event.ends_at", "event.timezone")} AS ends,
        {_local("event.doors_at", "event.timezone")} AS doors
   FROM events event JOIN venues venue ON venue.id = event.venue_id
        JOIN regions region ON region.id = venue.region_id JOIN hosts host ON host.id = event.host_id
  WHERE event.id = ANY($1::bigint[]) ORDER BY event.starts_at, event.id"""
 
-# As an event would be with these times at this venue.
-_ELSEWHERE = f"""
-SELECT zone.name AS timezone, coalesce($6, venue.name) AS venue, coalesce($7, venue.address) AS address,
-       coalesce($8, region.city) AS city, {_local("instant($2, zone.name)", "zone.name")} AS starts,
-       {_local("instant($3, zone.name)", "zone.name")} AS ends, {_local("instant($4, zone.name)", "zone.name")} AS doors
-  FROM venues venue JOIN regions region ON region.id = venue.region_id, coalesce($5, venue.timezone) AS zone (name)
- WHERE venue.id = $1"""
+# As an event was with these times, in this zone.
+_BEFORE = f"""
+SELECT {_local("instant($1, $4)", "$4")} AS starts, {_local("instant($2, $4)", "$4")} AS ends,
+       {_local("instant($3, $4)", "$4")} AS doors"""
 
 
 async def find_happenings(db: Connection, event_ids: Sequence[int]) -> list[Happening]:
     """These events, the earliest first; removed ones too."""
     rows = await db.fetch(_HAPPENINGS, list(event_ids))
-    return [_happening(row, row["id"], row["title"], row["host"]) for row in rows]
+    return [_happening(dict(row)) for row in rows]
 
 
-async def find_before(db: Connection, event: Happening, about: Mapping[str, Any]) -> Happening | None:
-    """The event as it was: `start`, `end`, `doors` (text, as sent) at `venue`, which may have been another itself."""
-    times = (about["start"], about["end"], about.get("doors", ""))
-    place = (about.get("zone"), about.get("name"), about.get("address"), about.get("city"))
-    row = await db.fetchrow(_ELSEWHERE, about["venue"], *times, *place)
-    return _happening(row, event.id, event.title, event.host) if row else None
+async def find_before(db: Connection, event: Happening, about: Mapping[str, Any]) -> Happening:
+    """The event as it was, from what a letter about its change carries (see `venues/telling`)."""
+    times = await db.fetchrow(_BEFORE, about["start"], about["end"], about["doors"], about["zone"])
+    assert times is not None  # noqa: S101 - for the type checker: it computes
+    return _happening({**about, **times, "timezone": about["zone"], "venue": about["name"]}, event)
 
 
-def _happening(row: Row, event_id: int, name: str, host: str) -> Happening:
+def _happening(row: Mapping[str, Any], event: Happening | None = None) -> Happening:
     return Happening(
-        id=event_id,
-        title=title(name),
+        id=event.id if event else row["id"],
+        title=event.title if event else title(row["title"]),
         when=moments(_parts(row["starts"]), _parts(row["ends"]), row["timezone"], _parts(row["doors"])),
         venue=title(row["venue"]),
         address=title(row["address"]),
         city=title(row["city"]),
-        host=title(host),
+        host=event.host if event else title(row["host"]),
+        longitude=row["longitude"],
+        latitude=row["latitude"],
     )
 
 

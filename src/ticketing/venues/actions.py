@@ -5,9 +5,9 @@ from typing import Any
 from ticketing.kit.database import Connection
 from ticketing.kit.identity import identity
 from ticketing.kit.searching import fold
-from ticketing.letters.posting import Letter, post
 from ticketing.web.errors import Conflict, InvalidValues, NotFound, Taken, about
 
+from .telling import holders_hear_of_venue
 from .timezones import timezone_at
 
 
@@ -54,20 +54,19 @@ async def lock_venue(db: Connection, venue_id: int | None) -> int:
 
 
 async def update_venue(db: Connection, venue_id: int, values: dict[str, Any]) -> None:
-    """Replace the venue; its events follow it into another time zone."""
+    """Replace the venue; its events follow it into another time zone, and whoever holds a ticket hears of it."""
     timezone = await _timezone(db, values)
-    before = await _stands(db, venue_id)
-    await db.execute(
-        "UPDATE venues SET name = $2, region_id = $3, address = $4, longitude = $5, latitude = $6, name_key = $7,"
-        " search_text = $8, timezone = $9 WHERE id = $1",
-        venue_id,
-        *_place(values),
-        timezone,
-    )
-    if timezone != before["zone"]:
-        await _move_events(db, venue_id, timezone)
-    if before != await _stands(db, venue_id):
-        await _tell_holders(db, venue_id, before)
+    async with holders_hear_of_venue(db, venue_id):
+        before = await db.fetchval("SELECT timezone FROM venues WHERE id = $1", venue_id)
+        await db.execute(
+            "UPDATE venues SET name = $2, region_id = $3, address = $4, longitude = $5, latitude = $6, name_key = $7,"
+            " search_text = $8, timezone = $9 WHERE id = $1",
+            venue_id,
+            *_place(values),
+            timezone,
+        )
+        if timezone != before:
+            await _move_events(db, venue_id, timezone)
 
 
 async def remove_venue(db: Connection, venue_id: int) -> None:
@@ -98,44 +97,6 @@ async def _timezone(db: Connection, values: dict[str, Any]) -> str:
             )
         )
     return timezone
-
-
-# What a venue is called and where it is, as letters say it.
-_STANDS = """
-SELECT venue.name, venue.address, region.city, venue.timezone AS zone
-  FROM venues venue JOIN regions region ON region.id = venue.region_id WHERE venue.id = $1"""
-
-
-async def _stands(db: Connection, venue_id: int) -> dict[str, str]:
-    row = await db.fetchrow(_STANDS, venue_id)
-    return dict(row) if row else {}
-
-
-_AHEAD = """
-SELECT id, start_text, end_text, doors_text FROM events
- WHERE venue_id = $1 AND removed_at IS NULL AND status IN ('Listed', 'Unlisted') AND over_at > clock() ORDER BY id"""
-
-
-async def _tell_holders(db: Connection, venue_id: int, before: dict[str, str]) -> None:
-    """Tell whoever holds a ticket to what takes place there how it was before; the letter says what changed."""
-    events = await db.fetch(_AHEAD, venue_id)
-    await post(
-        db,
-        [
-            Letter(
-                "event_changed",
-                about={
-                    "event": row["id"],
-                    "start": row["start_text"],
-                    "end": row["end_text"],
-                    "doors": row["doors_text"],
-                    "venue": venue_id,
-                    **before,
-                },
-            )
-            for row in events
-        ],
-    )
 
 
 async def _move_events(db: Connection, venue_id: int, timezone: str) -> None:
