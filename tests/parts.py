@@ -19,6 +19,7 @@ CHECKS = {
     "test_payment_rules.py",
     "test_skips.py",
     "test_ticket_payloads.py",
+    "test_turns.py",
 }
 
 PAGES = {
