@@ -25,6 +25,7 @@ BYSTANDER, ATTACKER = "127.0.0.1", "127.0.0.2"
 WORKERS_MODULE = "ticketing.serving.web_workers"
 PEOPLE = 12
 CLIENT_SECONDS = 10  # after which clients give up
+PATIENCE_SECONDS = 60  # of who comes again
 
 # What the bystander may notice: twice the time of quiet minutes and a tenth of a second. A busy machine is given
 # another try, never a wider bound.
@@ -133,6 +134,14 @@ class Arena:
                 return (await own.get(path)).status
 
         return read
+
+    async def seconds_of(self, person: Client, path: str) -> float:
+        """How long somebody waits for something that he asks for until he gets it, over connections of his own."""
+        began = time.perf_counter()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await self.errand(person, path)() != 200:
+                await asyncio.sleep(MOST_MORE_SECONDS)
+        return time.perf_counter() - began
 
     async def ensure_unnoticed(self, bystander: Bystander, attack: Attack, *, rounds: int = 12) -> None:
         """Fail if the bystander fails at anything while the attack is on, or is served much more slowly.

@@ -8,6 +8,7 @@ import secrets
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ from ticketing.kit.logs import configure_logs
 from ticketing.kit.vault import hash_key
 from ticketing.migrations.runner import migrate
 from ticketing.settings import Settings
+from ticketing.tickets.press import Press
 
+PRINT_SECONDS = 120  # a busy machine prints later, which tests of something else need not know
 SECRET = "a secret that only the tests know, long enough"
 # argon2id of "correct horse", so that people in fixtures cost no hashing
 PASSWORD = "correct horse"
@@ -166,7 +169,9 @@ def settings(database: str) -> Settings:
 @pytest.fixture(scope="module")
 async def app(settings: Settings) -> AsyncIterator[Any]:
     """The application, started."""
-    edge = build_app(settings)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ticketing.app.Press", partial(Press, seconds=PRINT_SECONDS))
+        edge = build_app(settings)
     async with edge.app.router.lifespan_context(edge.app):
         yield edge
 

@@ -184,7 +184,7 @@ async def postman(settings: Settings) -> AsyncIterator[Office]:
     """What a worker sends mail with, on the database of the settings."""
     database = Database(settings.database_url, pool_size=6)
     await database.open()
-    press = Press(waiting=100, files=100, seconds=600, limit_seconds=60)  # as in a worker
+    press = Press(seconds=600)  # as in a worker
     try:
         yield Office(database, Postmen(Services(settings, database, Vault(settings.secret), press)))
     finally:

@@ -25,6 +25,7 @@ CHECKS = {
 PAGES = {
     "abuse",  # the whole folder
     "pages",  # in a real browser
+    "test_child.py",
     "test_cli.py",
     "test_crashes.py",
     "test_database.py",
@@ -34,6 +35,7 @@ PAGES = {
     "test_metrics.py",
     "test_migrations.py",
     "test_money_races.py",
+    "test_press.py",
     "test_resets.py",
     "test_scarcity.py",
     "test_sdk.py",

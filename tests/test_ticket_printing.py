@@ -1,37 +1,32 @@
 """Tickets that one can hold: what is printed can be read by people and by scanners, and by nobody else."""
 
-import asyncio
 import io
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
-import psutil
 import pypdfium2
 import pytest
-import zxingcpp
 from PIL import Image
 
 from conftest import SECRET, Answer, Client, MakePerson, unique
 from makers import gate, hold_tickets, id_of, list_event, make_event, make_host, make_section, make_venue, section_uri
+from paper import PRINTER_DPI, pages, read_code, sheet, texts
 from ticketing.kit.database import Database
 from ticketing.kit.overload import Overloaded
 from ticketing.kit.vault import Vault
 from ticketing.settings import Settings
 from ticketing.tickets.keys import find_public_keys
 from ticketing.tickets.payloads import is_signed, parse
-from ticketing.tickets.press import Press, PrintingFailed, TookTooLong
+from ticketing.tickets.press import Press
 from ticketing.tickets.printing import order_ics, order_pdf, ticket_pdf
-from ticketing.tickets.sheets import PrintPdf, PrintPng, Sheet
-from ticketing.web.errors import Busy
+from ticketing.tickets.sheets import PrintPdf
 from ticketing.web.operations import Services
 
 BREAKS_BY_HAND = True  # what was sold is written by SQL where only the number matters
 
-PRINTER_DPI = 150
 PHONE_PIXELS = 360  # the width of a small phone's screen
 NO_GATE = "This ticket opens no gate: it is in a transfer or voided, or the event has been cancelled."
 NOTHING = "This order has no tickets that could be printed."
@@ -39,47 +34,9 @@ NOTHING = "This order has no tickets that could be printed."
 Event = dict[str, Any]
 
 
-def pages(pdf: bytes, *, dpi: float = PRINTER_DPI) -> list[Image.Image]:
-    """The pages of the file, drawn as a printer or a screen would."""
-    with pypdfium2.PdfDocument(pdf) as document:
-        return [page.render(scale=dpi / 72).to_pil() for page in document]
-
-
-def texts(pdf: bytes) -> list[str]:
-    """The text of each page, line breaks as spaces."""
-    with pypdfium2.PdfDocument(pdf) as document:
-        return [" ".join(page.get_textpage().get_text_range().split()) for page in document]
-
-
-def read_code(picture: Image.Image) -> str:
-    """What a scanner reads in the picture, which must hold one code."""
-    (found,) = zxingcpp.read_barcodes(picture)
-    return found.text
-
-
-def sheet(**members: str) -> Sheet:
-    """A page about the usual evening."""
-    usual = {
-        "serial": "DAWIER-BACK75580348",
-        "payload": f"TK1.ABCDEFGH.DAWIER-BACK75580348.17325458293736.2033323200.{'A' * 103}",
-        "seed": "17325458293736",
-        "title": "Dawn of the Seven Premier",
-        "host": "Caribbean Film Nights",
-        "section": "Backstage",
-        "holder": "Alice Joseph",
-        "venue": "Lake Cultural Centre",
-        "address": "Queen Elizabeth Highway",
-        "day": "Wednesday 7 June 2034",
-        "hours": "20:00 to 23:00",
-        "zone": "America/Antigua (UTC-04:00)",
-        "disclaimer": "No refunds.",
-    }
-    return Sheet(**usual | members)
-
-
 @pytest.fixture(scope="module")
 async def press() -> AsyncIterator[Press]:
-    press = Press(seconds=30, limit_seconds=30)
+    press = Press(seconds=600)
     yield press
     press.close()
 
@@ -455,68 +412,6 @@ async def test_a_short_text_is_not_shortened_and_a_long_one_says_so(press: Press
     assert "… Wednesday" in shortened
 
 
-async def test_a_child_that_died_is_replaced_and_none_is_left() -> None:
-    others = _children()
-    press = Press()
-    first = await press.print(PrintPng("TK1.A"))
-    (child,) = _children() - others
-    child.kill()
-    await asyncio.to_thread(psutil.wait_procs, [child], 5)
-    assert await press.print(PrintPng("TK1.A")) == first
-    (successor,) = _children() - others
-    assert successor != child
-    press.close()
-    assert _children() == others
-
-
-async def test_the_child_ends_with_the_process_that_started_it() -> None:
-    """However it ends: this one is killed."""
-    script = """
-import asyncio, os, signal
-from ticketing.tickets.press import Press
-from ticketing.tickets.sheets import PrintPng
-press = Press()
-asyncio.run(press.print(PrintPng("TK1.A")))
-print(press._child._process.pid, flush=True)
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-    ended = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", script], capture_output=True, text=True)
-    assert ended.returncode == -9, ended.stderr
-    deadline = time.monotonic() + 10
-    while psutil.pid_exists(int(ended.stdout)) and psutil.Process(int(ended.stdout)).status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
-
-
-async def test_what_cannot_be_printed_is_told_and_the_next_is_printed(press: Press) -> None:
-    with pytest.raises(PrintingFailed, match="DataOverflowError"):
-        await press.print(PrintPng("x" * 10_000))
-    assert (await press.print(PrintPng("TK1.A"))).startswith(b"\x89PNG")
-
-
-async def test_the_press_is_bounded_in_number_and_in_time() -> None:
-    many = PrintPdf([sheet(serial=f"DAWIER-BACK{number:08}") for number in range(5)])
-    press = Press(waiting=6, files=3, seconds=30, limit_seconds=30)
-    code = PrintPng("TK1.A")
-    orders = [(many, "alice")] * 4 + [(many, "bob")] * 2 + [(code, "alice")] * 4
-    outcomes = await asyncio.gather(*(press.print(*order) for order in orders), return_exceptions=True)
-    printed = [isinstance(one, bytes) for one in outcomes]
-    # Two of Alice's files and one of Bob's; three codes beside them.
-    assert printed == [True, True, False, False, True, False, True, True, True, False]
-    assert all(isinstance(one, bytes | Busy | Overloaded) for one in outcomes)
-    assert await press.print(many, "alice")
-    press.close()
-    with pytest.raises(Overloaded):
-        await press.print(PrintPng("TK1.A"))
-
-    hurried = Press(limit_seconds=0.05)  # shorter than a process takes to start
-    started = time.monotonic()
-    with pytest.raises(TookTooLong):
-        await hurried.print(many)
-    assert time.monotonic() - started < 20
-    hurried.close()
-
-
 async def test_an_overloaded_press_is_a_503(
     floor: tuple[Event, Event], alice: Client, bob: Client, app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -529,15 +424,6 @@ async def test_an_overloaded_press_is_a_503(
 
 async def _full(*_arguments: object) -> bytes:
     raise Overloaded(2)
-
-
-def _children() -> set[psutil.Process]:
-    """The presses of this process that live."""
-    return {
-        child
-        for child in psutil.Process().children()
-        if child.status() != psutil.STATUS_ZOMBIE and child.cmdline()[-2:] == ["-m", "ticketing.tickets.printer"]
-    }
 
 
 def test_who_answers_requests_loads_no_fonts() -> None:

@@ -1,12 +1,17 @@
 """A process beside this one for work that takes memory or a processor: started when needed, ended with us.
 
+What it may take over one thing is time of a processor, which does not pass while others have it: on a busy machine the
+same work is done, later. The child ends when its input ends, as it does however we end, and when nobody asked for a
+while.
+
 A frame is four bytes of length and so many of content. An answer's first byte is 1 for what was asked for, 0 for the
-text of a failure. The child ends when its input ends, as it does however we end, and when nobody asked for a while.
+text of a failure.
 """
 
 import contextlib
 import os
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -32,19 +37,20 @@ class ChildEnded(ChildFailed):
 
 
 class TookTooLong(Overloaded, ChildFailed):
-    """The child was given up over this: whoever asked may come back, and need not be told the same for ever."""
+    """The child ended over this: whoever asked may come back, and need not be told the same for ever."""
 
 
 class Child:
     """`python -m MODULE`, asked one thing at a time, by threads.
 
-    It has `seconds` for each, and after `uses` of them it is another process: whatever a library keeps in memory for
-    good ends with it.
+    It has `seconds` of a processor for each, and is given up when they have not come together in `patience_seconds`.
+    After `uses` of them it is another process: whatever a library keeps in memory for good ends with it.
     """
 
-    def __init__(self, module: str, *, seconds: float, uses: int) -> None:
+    def __init__(self, module: str, *, seconds: float, patience_seconds: float, uses: int) -> None:
         self._module = module
         self._seconds = seconds
+        self._patience_seconds = patience_seconds
         self._uses = uses
         self._used = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -54,7 +60,7 @@ class Child:
     def ask(self, *question: bytes | str) -> bytes:
         """What the child answers to these parts put together; text is sent as ASCII.
 
-        Raises ChildFailed, TookTooLong (which is Overloaded too), Overloaded.
+        Raises ChildFailed, TookTooLong (which is Overloaded too), and Overloaded when the machine is too busy.
         """
         with self._at_work:
             # Twice at most: a child that idled for long may end in the moment in which it is asked.
@@ -77,7 +83,7 @@ class Child:
             self._end()
 
     def _ask(self, question: Sequence[bytes | str]) -> bytes | None:
-        """The answer, or None when the child ended. Raises TookTooLong."""
+        """The answer, or None when the child ended. Raises TookTooLong, Overloaded."""
         process = self._ready()
         if process.stdin is None or process.stdout is None:
             raise RuntimeError("the child has no pipes")
@@ -87,7 +93,7 @@ class Child:
             late.set()
             process.kill()
 
-        timer = threading.Timer(self._seconds, give_up)
+        timer = threading.Timer(self._patience_seconds, give_up)
         timer.daemon = True
         timer.start()
         try:
@@ -98,8 +104,10 @@ class Child:
         finally:
             timer.cancel()
         if answer is None:
-            self._end()
+            status = self._end()
             if late.is_set():
+                raise Overloaded(2)
+            if status == -signal.SIGPROF:
                 raise TookTooLong(2)
         return answer
 
@@ -111,7 +119,7 @@ class Child:
         if self._process is None:
             self._used = 0
             self._process = subprocess.Popen(  # noqa: S603 - this program
-                [sys.executable, "-m", self._module],
+                [sys.executable, "-m", self._module, str(self._seconds)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -120,23 +128,26 @@ class Child:
         self._used += 1
         return self._process
 
-    def _end(self) -> None:
+    def _end(self) -> int | None:
+        """How the child ended: the number of a signal is below zero."""
         process, self._process = self._process, None
         if process is None:
-            return
+            return None
         process.kill()
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 with contextlib.suppress(OSError):
                     pipe.close()
-        process.wait()
+        return process.wait()
 
 
 def answer_questions(answer: Callable[[bytes], bytes], *, told: type[Exception] | None = None) -> None:
     """Be the child: answer until told to end, when nobody else wants the processor.
 
-    Of an error of the type `told` the asker learns the text, of any other the name.
+    The seconds of a processor that there are for each are the program's argument; whoever needs more is ended by
+    SIGPROF, whatever it is at. Of an error of the type `told` the asker learns the text, of any other the name.
     """
+    seconds = float(sys.argv[1])
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     source, sink = sys.stdin.buffer, sys.stdout.buffer
@@ -144,11 +155,13 @@ def answer_questions(answer: Callable[[bytes], bytes], *, told: type[Exception] 
         question = read_frame(source)
         if question is None:
             return
+        signal.setitimer(signal.ITIMER_PROF, seconds)
         try:
             reply = b"\x01" + answer(question)
         except Exception as error:  # whatever it is, the next question is another
             text = str(error) if told is not None and isinstance(error, told) else type(error).__name__
             reply = b"\x00" + text.encode()
+        signal.setitimer(signal.ITIMER_PROF, 0)
         del question
         write_frame(sink, reply)
 

@@ -57,7 +57,7 @@ class Composer:
     async def compose(self, mail: Mail) -> Parcel | None:
         """The message of a letter; None when there is nobody to send it to any more, or nothing to say.
 
-        Raises Busy, PrintingFailed, Unwritable.
+        Raises Overloaded, PrintingFailed, Unwritable.
         """
         secrets = unseal(self._services.the(Vault), mail.sealed)
         async with self._services.the(Database).reading() as db:
@@ -91,7 +91,7 @@ class Composer:
             return []
         attachments = []
         try:
-            if pdf := await print_them():
+            if pdf := await print_them(asker=(person.id,)):
                 attachments.append(Attachment("tickets.pdf", "application/pdf", pdf))
         except PrintingFailed:
             if mail.tries < PRINTING_TRIES:

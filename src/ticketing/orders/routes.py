@@ -6,6 +6,7 @@ from ticketing.accounts.errors import AccountNotFound, NotYourAccount
 from ticketing.accounts.queries import account_for, find_account
 from ticketing.kit.database import Connection
 from ticketing.settings import Settings
+from ticketing.tickets.press import asker_of
 from ticketing.tickets.printing import order_pdf
 from ticketing.web.errors import InvalidValues, Refusal, about
 from ticketing.web.forms import BadValue
@@ -159,7 +160,7 @@ async def print_order_tickets(call: Call) -> Reply:
     number = call.path["order"]
     async with call.reading() as db:
         order_id = await queries.readable_order(db, call.caller, number)
-    printed = await order_pdf(call.services, order_id, asker=call.caller.account)
+    printed = await order_pdf(call.services, order_id, asker=asker_of(call))
     if printed is None:
         raise NothingToPrint
     return private_file(printed, "application/pdf", f"tickets-{number}.pdf")

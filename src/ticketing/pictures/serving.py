@@ -44,7 +44,7 @@ DRAWING_SECONDS = 5.0
 READING_WAITING = 8
 READING_OF_ONE = 4  # of which the first is read, one at a time
 READING_SECONDS = 8.0  # in all
-PICTURE_SECONDS = 5.0  # for one; 50 megapixels of a phone take one
+PICTURE_SECONDS = 5.0  # of a processor, for one; 50 megapixels of a phone take one
 PICTURES_BEFORE_NEW = 1  # what one left behind in memory is not the next one's to answer for
 PLACEHOLDERS_KEPT = 128  # of at most 40 KB
 
@@ -96,7 +96,12 @@ class Pictures:
         self._threads = BoundedThreads(
             "pictures", threads=DRAWING_THREADS, waiting=DRAWINGS_WAITING, seconds=DRAWING_SECONDS
         )
-        self._reader = Child(picture_reader.MODULE, seconds=PICTURE_SECONDS, uses=PICTURES_BEFORE_NEW)
+        self._reader = Child(
+            picture_reader.MODULE,
+            seconds=PICTURE_SECONDS,
+            patience_seconds=READING_SECONDS,  # nobody waits longer
+            uses=PICTURES_BEFORE_NEW,
+        )
         self._reading = BoundedThreads("uploads", threads=1, waiting=READING_WAITING, seconds=READING_SECONDS)
         self._turns: dict[Hashable, asyncio.Lock] = {}
         self._askers: Counter[Hashable] = Counter()

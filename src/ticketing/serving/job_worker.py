@@ -38,9 +38,7 @@ from ticketing.web.operations import Services
 POOL_SIZE = 10
 DRAIN_SECONDS = 15
 LONGEST_PAUSE_SECONDS = 10
-PRINTS_WAITING = 100  # nobody is waiting for the answer: a job that waits holds nothing up
-PRINTS_WAIT_SECONDS = 600
-PRINT_SECONDS = 60  # whoever buys goes first
+PRINTS_WAIT_SECONDS = 600  # nobody is waiting for the answer, and whoever buys goes first
 
 JOBS = Jobs("ticketing").include([accounts, admissions, hosts, mail, orders, payments, sessions])
 
@@ -55,9 +53,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event, jobs: Jobs = JOBS)
     database = Database(settings.database_url, pool_size=POOL_SIZE)
     if not await _open(database, stop):
         return
-    press = Press(
-        waiting=PRINTS_WAITING, files=PRINTS_WAITING, seconds=PRINTS_WAIT_SECONDS, limit_seconds=PRINT_SECONDS
-    )
+    press = Press(seconds=PRINTS_WAIT_SECONDS)
     providers = build_providers(settings, database)
     services = Services(settings, database, Vault(settings.secret), press, providers)
     services.add(Postmen(services))

@@ -4,6 +4,7 @@ Loaded in the press's process alone: fpdf2 and its fonts take 70 MB.
 """
 
 import io
+import time
 from collections.abc import Sequence
 from colorsys import hls_to_rgb
 from hashlib import sha256
@@ -12,10 +13,11 @@ from typing import Any, NamedTuple, cast
 from fpdf import FPDF
 from fpdf.drawing_primitives import DeviceRGB
 from fpdf.enums import MethodReturnValue, TextMode, XPos, YPos
+from fpdf.fonts import TTFFont
 
 from .codes import draw_code
 from .lettering import FAMILY, has_bold, load_fonts, printable, runs_leftwards
-from .sheets import Sheet
+from .sheets import Part, Sheet
 
 WIDTH, HEIGHT = 105.0, 148.0  # A6, in mm
 MARGIN = 8.0
@@ -24,6 +26,7 @@ CODE_MM = 46.0
 QUIET_MM = 5.0  # the same around the code on the page; its modules are 1 mm or less
 TEAR = 91.0  # where the stub with the code begins
 SERIAL_SIZES = [12, 11, 10, 9, 8]  # twelve times W fits in the last
+SERIAL_LETTERS = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 LETTERS_PER_LINE = 150  # more never fit; what is longer need not be measured
 
 Colour = tuple[int, int, int]
@@ -35,8 +38,9 @@ _POINT = 25.4 / 72
 _LEADING = 1.28
 
 
-def draw_pdf(sheets: Sequence[Sheet]) -> bytes:
-    """The file, a page per ticket."""
+def draw_pdf(sheets: Sequence[Sheet], seconds: float) -> Part:
+    """The file, a page per ticket: of as many of them as there are seconds of a processor for, one at least."""
+    ends = time.process_time() + seconds
     pdf = FPDF(unit="mm", format=(WIDTH, HEIGHT))
     pdf.set_auto_page_break(False)
     pdf.alias_nb_pages("")  # no text stands for the number of pages
@@ -46,11 +50,23 @@ def draw_pdf(sheets: Sequence[Sheet]) -> bytes:
     pdf.set_title(printable(pdf, sheets[0].title) if len({one.title for one in sheets}) == 1 else "Tickets")
     pdf.set_creator("TickeTing")
     pdf.set_lang("en")
+    _take_in(pdf, SERIAL_LETTERS)
     typesetter = _Typesetter(pdf)
     for sheet in sheets:
         pdf.add_page()
         _Page(pdf, typesetter, sheet).draw()
-    return bytes(pdf.output())
+        if time.process_time() >= ends:
+            break
+    return Part(len(pdf.pages), bytes(pdf.output()))
+
+
+def _take_in(pdf: FPDF, letters: str) -> None:
+    """Put letters in the file whether or not they are used: with those that differ from page to page, all parts of an
+    order have the same fonts, which are bound into one.
+    """
+    bold = cast("TTFFont", pdf.fonts[f"{FAMILY}B"])
+    for letter in letters:
+        bold.subset.pick(ord(letter))
 
 
 def _texts(sheet: Sheet) -> list[str]:

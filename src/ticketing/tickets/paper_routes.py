@@ -8,6 +8,7 @@ from ticketing.web.operations import Call, Operations, Reply, private_file
 
 from . import calendars, printing, queries
 from .errors import NotInACalendar, OpensNoGate
+from .press import asker_of
 from .schemas import Ticket
 
 operations = Operations("Account Activity")
@@ -28,7 +29,7 @@ async def print_ticket(call: Call) -> Reply:
     A page of A6 with a QR code that a gate can verify. A ticket that opens no gate at present is not printed.
     """
     ticket = await _held(call)
-    printed = await printing.ticket_pdf(call.services, ticket.serial, asker=call.caller.account)
+    printed = await printing.ticket_pdf(call.services, ticket.serial, asker=asker_of(call))
     if printed is None:
         raise OpensNoGate
     return private_file(printed, "application/pdf", f"{ticket.serial}.pdf")
@@ -41,7 +42,7 @@ async def draw_ticket_code(call: Call) -> Reply:
     The code alone, white on all sides, for an app that shows tickets. A ticket that opens no gate at present has none.
     """
     ticket = await _held(call)
-    drawn = await printing.ticket_png(call.services, ticket.serial)
+    drawn = await printing.ticket_png(call.services, ticket.serial, asker=asker_of(call))
     if drawn is None:
         raise OpensNoGate
     return private_file(drawn, "image/png", f"{ticket.serial}.png")

@@ -3,9 +3,10 @@
 What is printed is read first and the connection given back: no transaction is open while the press works.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 
 from ticketing.kit.database import Connection, Database, Row
+from ticketing.kit.turns import Asker
 from ticketing.kit.vault import Vault
 from ticketing.web.operations import Services
 
@@ -82,18 +83,18 @@ _CALENDAR_COLUMNS = f"""
     CASE WHEN event.ends_at IS NULL THEN '' ELSE {_stamp("event.ends_at")} END AS ends_stamp, {_EVENT_COLUMNS}"""
 
 
-async def ticket_pdf(services: Services, serial: str, *, asker: Hashable = None) -> bytes | None:
+async def ticket_pdf(services: Services, serial: str, *, asker: Asker = ()) -> bytes | None:
     """The PDF of one ticket; None when it opens no gate (in a transfer, voided, the event cancelled).
 
-    `asker`: who wants it, for the press is shared out among those who do. Raises Busy, PrintingFailed.
+    `asker`: who wants it, for the press is shared out among those who do. Raises Overloaded, PrintingFailed.
     """
     return await _pdf(services, await _read_sheets(services, "ticket.serial = $1", serial), asker)
 
 
-async def ticket_png(services: Services, serial: str) -> bytes | None:
-    """The QR code of one ticket as a PNG; None as for the PDF. Raises Busy, PrintingFailed."""
+async def ticket_png(services: Services, serial: str, *, asker: Asker = ()) -> bytes | None:
+    """The QR code of one ticket as a PNG; None as for the PDF. Raises Overloaded, PrintingFailed."""
     sheets = await _read_sheets(services, "ticket.serial = $1", serial)
-    return await services.the(Press).print(PrintPng(sheets[0].payload)) if sheets else None
+    return await services.the(Press).print(PrintPng(sheets[0].payload), asker) if sheets else None
 
 
 async def ticket_ics(services: Services, serial: str) -> bytes | None:
@@ -101,21 +102,21 @@ async def ticket_ics(services: Services, serial: str) -> bytes | None:
     return await _ics(services, "ticket.serial = $1", serial)
 
 
-async def order_pdf(services: Services, order_id: int, *, asker: Hashable = None) -> bytes | None:
+async def order_pdf(services: Services, order_id: int, *, asker: Asker = ()) -> bytes | None:
     """The PDF of an order: a page for each ticket that its customer still holds and that opens a gate.
 
-    None when there is no such ticket. `services` must hold a Press. Raises Busy, PrintingFailed.
+    None when there is no such ticket. `services` must hold a Press. Raises Overloaded, PrintingFailed.
     """
     return await _pdf(services, await _read_sheets(services, _OF_ORDER, order_id), asker)
 
 
-async def event_pdf(services: Services, account_id: int, event_id: int) -> bytes | None:
+async def event_pdf(services: Services, account_id: int, event_id: int, *, asker: Asker = ()) -> bytes | None:
     """The PDF of an account's tickets to an event that open a gate, at most MOST_SHEETS; None when there is none.
 
-    Raises Busy, PrintingFailed.
+    Raises Overloaded, PrintingFailed.
     """
     sheets = await _read_sheets(services, _OF_EVENT, account_id, event_id)
-    return await _pdf(services, sheets[:MOST_SHEETS], account_id)
+    return await _pdf(services, sheets[:MOST_SHEETS], asker)
 
 
 async def event_ics(services: Services, account_id: int, event_id: int) -> bytes | None:
@@ -136,7 +137,7 @@ async def order_ics(services: Services, order_id: int) -> bytes | None:
     return await _ics(services, _OF_ORDER, order_id)
 
 
-async def _pdf(services: Services, sheets: list[Sheet], asker: Hashable) -> bytes | None:
+async def _pdf(services: Services, sheets: list[Sheet], asker: Asker) -> bytes | None:
     return await services.the(Press).print(PrintPdf(sheets), asker) if sheets else None
 
 

@@ -42,4 +42,28 @@ class PrintPng(msgspec.Struct, frozen=True, tag="png"):
     payload: str
 
 
+class PrintPart(msgspec.Struct, frozen=True, tag="part"):
+    """Asks for a PDF file of the first sheets: as many as there is time for, and of them the first in any case.
+
+    `seconds` are those of a processor. The answer is a Part.
+    """
+
+    sheets: list[Sheet]
+    seconds: float
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A file, and how many sheets it has."""
+
+    pages: int
+    file: bytes
+
+
+class BindPdf(msgspec.Struct, frozen=True, tag="bind"):
+    """Asks for one PDF file of several, in their order."""
+
+    parts: list[bytes]
+
+
 Order = PrintPdf | PrintPng
+Question = PrintPart | BindPdf | PrintPng
