@@ -118,7 +118,7 @@ class Arena:
         turns = itertools.cycle(people)
 
         async def order() -> int:
-            async with self._fresh(next(turns)) as own:
+            async with self.fresh(next(turns)) as own:
                 placed = await own.post("/orders", items=items)
                 if placed.status != 201:
                     return placed.status
@@ -130,7 +130,7 @@ class Arena:
         """Read something over a connection of its own."""
 
         async def read() -> int:
-            async with self._fresh(person) as own:
+            async with self.fresh(person) as own:
                 return (await own.get(path)).status
 
         return read
@@ -166,7 +166,8 @@ class Arena:
         raise AssertionError(f"the bystander waits, (quiet, during): {noticed}")
 
     @contextlib.asynccontextmanager
-    async def _fresh(self, person: Client) -> AsyncIterator[Client]:
+    async def fresh(self, person: Client) -> AsyncIterator[Client]:
+        """The person as the bystander, over a connection of its own."""
         async with caller(self.url, BYSTANDER) as http:
             yield Client(http, person.key, person.number, person.id, person.username, person.email)
 

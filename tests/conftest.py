@@ -7,7 +7,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -261,7 +261,7 @@ def make_person(http: httpx.AsyncClient, db: asyncpg.Connection) -> MakePerson:
 
 async def add_person(http: httpx.AsyncClient, db: asyncpg.Connection, name: str, role: str = "customer") -> Client:
     """An account with an open session, written directly: no password is hashed."""
-    account, session, key = NEW_IDS.new(), NEW_IDS.new(), secrets.token_hex(16)
+    account = NEW_IDS.new()
     username = f"{name}{next(_counter)}"
     number = f"{username[:2].upper()}-{hashlib.sha256(username.encode()).hexdigest()[:8].upper()}"
     email = f"{username}@example.com"
@@ -275,13 +275,19 @@ async def add_person(http: httpx.AsyncClient, db: asyncpg.Connection, name: str,
         role,
         name.capitalize(),
     )
+    return await add_session(db, Client(http, "", number, account, username, email))
+
+
+async def add_session(db: asyncpg.Connection, person: Client) -> Client:
+    """The person in one more open session."""
+    session, key = NEW_IDS.new(), secrets.token_hex(16)
     await db.execute(
         "INSERT INTO sessions (id, account_id, key_hash, ip, agent, started_at) VALUES ($1, $2, $3, '', '', clock())",
         session,
-        account,
+        person.id,
         hash_key(key),
     )
-    return Client(http, key, number, account, username, email)
+    return replace(person, key=key)
 
 
 @pytest.fixture(scope="module")

@@ -2,14 +2,18 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
+import httpx
 import pytest
 
 import ticketing.app
-from conftest import Answer, Client, unique
+from conftest import Answer, Client, add_person, unique
 from ticketing.sessions.permissions import ANY, MAY_CALL
+from ticketing.settings import Settings
+from ticketing.web import idempotency
 from ticketing.web.errors import Busy, Conflict, Malformed, TooManyRequests, about
 from ticketing.web.forms import Field, Form, text
 from ticketing.web.operations import Call, Operations, Reply, created
@@ -264,3 +268,39 @@ async def test_after_a_day_the_key_is_free(alice: Client, db: asyncpg.Connection
     await db.execute("UPDATE idempotency_keys SET expires_at = clock() WHERE key = $1", key)
     other = await send(alice, key, name="b")
     assert (other.status, other["name"], replayed(other)) == (201, "b", False)
+
+
+async def test_visitors_of_one_shop_do_not_meet_each_others_keys(settings: Settings, public: Client) -> None:
+    edge = ticketing.app.build_app(replace(settings, rate_limits="on"))
+    async with edge.app.router.lifespan_context(edge.app):
+
+        async def ask(address: str, **body: Any) -> Answer:
+            transport = httpx.ASGITransport(app=edge, raise_app_exceptions=False, client=(address, 1))
+            async with httpx.AsyncClient(transport=transport, base_url="http://tickets.test") as http:
+                return await send(replace(public, http=http), "1", **body)
+
+        assert (await ask("192.0.2.1", name="Ann"))["name"] == "Ann"
+        assert (await ask("192.0.2.2", name="Bob"))["name"] == "Bob"
+        again = await ask("192.0.2.1", name="Ann")
+        assert (again["name"], replayed(again)) == ("Ann", True)
+        assert (await ask("192.0.2.1", name="Eve")).error == OTHER
+        assert (await ask("2001:db8::1", name="Ida"))["name"] == "Ida"
+        assert replayed(await ask("2001:db8::2", name="Ida"))  # of the same /64
+
+
+async def test_so_many_answers_are_kept_of_one_person(
+    settings: Settings, db: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idempotency, "COUNTED_EVERY", 2)
+    edge = ticketing.app.build_app(replace(settings, rate_limits="on", answers_kept=4))
+    async with edge.app.router.lifespan_context(edge.app):
+        transport = httpx.ASGITransport(app=edge, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://tickets.test") as http:
+            greedy, other = [await add_person(http, db, name) for name in ("greedy", "other")]
+            answers = [await send(greedy, f"key {number}") for number in range(7)]
+            assert [answer.status for answer in answers] == [201] * 5 + [429] * 2
+            seconds = int(answers[-1].headers["retry-after"])
+            assert 86_000 < seconds <= 86_400
+            assert replayed(await send(greedy, "key 3"))  # what was answered is still repeated
+            assert (await send(greedy, "key 9")).status == 429
+            assert (await send(other, "key 9")).status == 201

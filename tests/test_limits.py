@@ -1,7 +1,7 @@
 """Counting within a minute."""
 
 from ticketing.kit import limits
-from ticketing.kit.limits import Minute
+from ticketing.kit.limits import FixedWindow
 
 
 class Watch:
@@ -16,7 +16,7 @@ class Watch:
 
 def test_counts_start_anew_each_minute() -> None:
     watch = Watch()
-    minute = Minute(3, now=watch)
+    minute = FixedWindow(3, now=watch)
     assert [minute.count("a") for _ in range(5)] == [2, 1, 0, -1, -2]
     assert (minute.remaining("a"), minute.remaining("b")) == (0, 3)
     assert minute.is_past("a")
@@ -30,8 +30,18 @@ def test_counts_start_anew_each_minute() -> None:
     assert minute.seconds_left() == 60
 
 
-def test_memory_is_bounded() -> None:
-    minute = Minute(3, now=Watch())
-    for number in range(limits.NAMES + 10):
-        minute.count(number)
+def test_what_costs_more_counts_for_more() -> None:
+    minute = FixedWindow(10, now=Watch())
+    assert [minute.count("a", 4) for _ in range(3)] == [6, 2, -2]
+    assert minute.count("b") == 9
+
+
+def test_memory_is_bounded_and_nobody_hides_among_many_names() -> None:
+    minute = FixedWindow(3, now=Watch())
+    for name in range(limits.NAMES + 10):
+        minute.count(name)
+        if name % 1000 == 0:
+            minute.count("busy")
     assert len(minute._counts) <= limits.NAMES
+    assert minute.is_past("busy")  # who comes again and again is not forgotten
+    assert minute.remaining(0) == 3  # the oldest are

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 import ticketing.app
-from conftest import Client, MakePerson, add_person
+from conftest import Client, MakePerson, add_person, add_session
 from ticketing.kit import logs
 from ticketing.kit.database import Database
 from ticketing.sessions.permissions import ANY, MAY_CALL
@@ -411,6 +411,33 @@ async def test_a_key_makes_so_many_requests_a_minute(narrow: httpx.AsyncClient, 
     assert (over.status, over.error) == (429, f"Too many requests. Please try again in {seconds} seconds.")
     assert (over.headers["ratelimit-limit"], over.headers["ratelimit-remaining"]) == ("5", "0")
     assert (await visitor.get("/regions")).status == 200
+
+
+async def test_an_account_has_one_share_however_many_keys(narrow: httpx.AsyncClient, public: Client, db: Any) -> None:
+    shop = replace(public, http=narrow)
+    person = await add_person(narrow, db, "marvin")
+    second = await add_session(db, person)
+    assert [(await one.get("/regions")).status for one in (person, second, person, second, person, second)] == [
+        *[200] * 5,
+        429,
+    ]
+    # What is looked for in texts, a password, a large body count for more.
+    assert (await shop.get("/published-events", search="jazz")).status == 429
+    assert (await shop.post("/sessions", identification="nobody", password="x")).status == 429
+
+
+async def test_an_address_has_a_bound_of_its_own_but_our_machine_has_none(settings: Settings, db: Any) -> None:
+    edge = ticketing.app.build_app(replace(settings, address_traffic_per_minute=4))
+    async with edge.app.router.lifespan_context(edge.app):
+        for address, last in (("2001:db8::1", 429), ("127.0.0.7", 200)):
+            transport = httpx.ASGITransport(app=edge, raise_app_exceptions=False, client=(address, 1))
+            async with httpx.AsyncClient(transport=transport, base_url="http://tickets.test") as http:
+                people = [await add_person(http, db, "one of many") for _ in range(5)]
+                statuses = [(await person.get("/regions")).status for person in people]
+            assert statuses == [200, 200, 200, 200, last]
+        transport = httpx.ASGITransport(app=edge, raise_app_exceptions=False, client=("2001:db8::2", 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://tickets.test") as http:
+            assert (await replace(people[0], http=http).get("/regions")).status == 429  # of the same /64
 
 
 async def test_strangers_are_shut_out_but_nobody_behind_the_same_proxy(

@@ -11,11 +11,13 @@ import asyncpg
 import openpyxl
 import pytest
 
-from conftest import NEW_IDS, Answer, Client
+from conftest import NEW_IDS, Answer, Client, MakePerson
 from makers import id_of, list_event, make_event, make_section, make_stage, pay, place
+from ticketing.app import build_app
 from ticketing.reports import files
 from ticketing.reports.formats import Format, liked_best
 from ticketing.reports.rules import defused
+from ticketing.settings import Settings
 from ticketing.web import streaming
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -154,7 +156,7 @@ async def test_a_full_sheet_is_followed_by_another(
 class Wire:
     """A connection to the application itself: its client takes chunks when it is told to, and can go away."""
 
-    def __init__(self, app: Any, caller: Client, query: str) -> None:
+    def __init__(self, app: Any, caller: Client, query: str, *, address: str = "127.0.0.1") -> None:
         self.said: list[dict[str, Any]] = []
         self.takes = asyncio.Semaphore(0)
         self.gone = asyncio.Event()
@@ -166,7 +168,7 @@ class Wire:
             "raw_path": b"/v3/transactions",
             "query_string": query.encode(),
             "headers": headers,
-            "client": ("127.0.0.1", 1),
+            "client": (address, 1),
         }
         self.answering = asyncio.create_task(app(scope, self._receive, self._send))
 
@@ -272,15 +274,29 @@ async def test_a_file_whose_reading_fails_is_never_ended_properly(wire: Wire, db
     assert not wire.is_whole
 
 
-async def test_few_files_are_made_at_a_time(
-    wire: Wire, administrator: Client, app: Any, monkeypatch: pytest.MonkeyPatch
+async def test_nobody_has_all_the_files_that_are_made_at_a_time(
+    settings: Settings, administrator: Client, make_person: MakePerson, much: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "WAIT_SECONDS", 0.05)
-    second = Wire(app, administrator, "format=csv")
-    second.takes.release()
-    await until(lambda: _has_said(second, 2))
-    refused = await administrator.get("/transactions", format="csv")
-    assert (refused.status, refused.headers["retry-after"]) == (503, "5")
-    second.gone.set()
-    await asyncio.wait_for(second.answering, 5)
-    assert (await administrator.get("/transactions", format="xlsx", type="refund")).status == 200
+    other = await make_person("accountant", "administrator")
+    monkeypatch.setattr(files, "WAIT_SECONDS", 0.3)
+    edge = build_app(settings)
+    async with edge.app.router.lifespan_context(edge.app):
+        greedy = [Wire(edge, administrator, "format=csv") for _ in range(3)]
+        for wire in greedy:
+            wire.takes.release()
+        await until(lambda: _has_said(greedy[2], 1))
+        # Two are his, though there is room for three; the third is told to come again.
+        assert [wire.said[0]["status"] for wire in greedy] == [200, 200, 503]
+        assert (b"retry-after", b"5") in greedy[2].said[0]["headers"]
+        modest = Wire(edge, other, "format=xlsx&type=refund", address="127.0.0.2")
+        modest.takes = asyncio.Semaphore(100)
+        await asyncio.wait_for(modest.answering, 10)
+        assert modest.said[0]["status"] == 200
+        greedy[0].gone.set()
+        await asyncio.wait_for(greedy[0].answering, 5)
+        again = Wire(edge, administrator, "format=csv")
+        again.takes.release()
+        await until(lambda: _has_said(again, 2))
+        for wire in (*greedy, again):
+            wire.answering.cancel()
+        await asyncio.gather(*(wire.answering for wire in (*greedy, again)), return_exceptions=True)

@@ -14,11 +14,11 @@ from argon2 import PasswordHasher
 from conftest import PASSWORD, Answer, Client, MakePerson
 from makers import register
 from ticketing.accounts.actions import set_password
-from ticketing.accounts.passwords import Passwords, hash_password, is_outdated, is_right
+from ticketing.accounts.passwords import Lane, Passwords, hash_password, is_outdated, is_right
 from ticketing.app import build_app
+from ticketing.kit.overload import Overloaded
 from ticketing.kit.vault import hash_key
 from ticketing.settings import Settings
-from ticketing.web.errors import Busy
 
 RESTRICTED = {"message": "You are restricted from accessing this resource."}
 UNAUTHENTICATED = {"message": "Your request could not be authenticated."}
@@ -179,6 +179,35 @@ async def test_guesses_are_counted_and_a_right_password_makes_up_for_them(
     assert (await door.post("/sessions", identification="nobody at all", password="x")).status == 404
 
 
+# How many are open
+
+
+async def test_an_account_has_so_many_open_sessions_and_loses_the_idlest(
+    settings: Settings, public: Client, db: asyncpg.Connection
+) -> None:
+    edge = build_app(dataclasses.replace(settings, sessions_per_account=3, session_idle_minutes=600))
+    transport = httpx.ASGITransport(app=edge, raise_app_exceptions=False)
+    async with (
+        edge.app.router.lifespan_context(edge.app),
+        httpx.AsyncClient(transport=transport, base_url="http://tickets.test") as http,
+    ):
+        marvin, door = await register(public), Client(http, public.key)
+        await db.execute(
+            "UPDATE sessions SET ended_at = clock() WHERE account_id = $1", await id_of_account(db, marvin)
+        )
+        keys = []
+        for number in range(4):
+            opened = await door.post("/sessions", identification=marvin.username, password=PASSWORD)
+            keys.append(opened["key"])
+            if number == 2:  # the first was used since, the second was not
+                await db.execute(
+                    "UPDATE sessions SET idle_until = idle_until + interval '1 minute' WHERE key_hash = $1",
+                    hash_key(keys[0]),
+                )
+        statuses = [(await Client(http, key).get("/sessions/active")).status for key in keys]
+        assert statuses == [200, 401, 200, 200]
+
+
 # Passwords
 
 
@@ -208,17 +237,22 @@ def test_the_same_letters_typed_elsewhere_are_the_same_password() -> None:
 
 
 async def test_only_so_many_wait_for_a_hash() -> None:
-    passwords = Passwords(threads=1, waiting=2)
-    gate = threading.Event()
+    passwords = Passwords(threads=1, checks=2, hashes=2)
+    gate, somebody, other = threading.Event(), ("192.0.2.1",), ("192.0.2.2",)
     try:
-        held = [asyncio.create_task(passwords._run(gate.wait)) for _ in range(2)]
+        held = [
+            asyncio.create_task(passwords._threads.run(gate.wait, asker=somebody, lane=Lane.HASH)) for _ in range(2)
+        ]
         await asyncio.sleep(0)
-        with pytest.raises(Busy):
-            await passwords.hash(PASSWORD)
+        with pytest.raises(Overloaded):
+            await passwords.hash(PASSWORD, asker=somebody)
+        checked = asyncio.create_task(passwords.is_right("no hash", PASSWORD, asker=other))  # another lane
+        given_up = asyncio.create_task(passwords.hash(PASSWORD, asker=other))  # the place of who has two
+        await asyncio.sleep(0)
         gate.set()
-        await asyncio.gather(*held)
-        await asyncio.sleep(0.05)
-        assert is_right(await passwords.hash(PASSWORD), PASSWORD)
+        assert [type(one) for one in await asyncio.gather(*held, return_exceptions=True)] == [bool, Overloaded]
+        assert not await checked
+        assert is_right(await given_up, PASSWORD)
     finally:
         gate.set()
         passwords.close()

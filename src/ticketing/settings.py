@@ -92,11 +92,24 @@ class Settings:
         "", "networks of proxies whose `X-Forwarded-For` is believed, comma-separated (`10.0.0.0/8`); empty: none"
     )
     rate_limits: str = _knob("on", "`off` for none")
-    traffic_per_minute: int = _knob(6000, "requests a key may make per minute and worker")
+    traffic_per_minute: int = _knob(
+        6000,
+        "what an account may send per minute and worker, and a public key from one address: requests, of which one"
+        " with a password counts for five, a search, a file or a picture for ten",
+    )
+    address_traffic_per_minute: int = _knob(
+        60_000, "what one address may send per minute and worker, by all its keys; 0: no limit; loopback has none"
+    )
     connections_per_address: int = _knob(
         256, "connections of one address per worker; beyond it idle ones are closed; trusted proxies have no such bound"
     )
     requests_at_once: int = _knob(256, "requests of one address under way at once per worker")
+    answers_kept: int = _knob(
+        20_000, "answers kept for Idempotency-Keys of one person, or of visitors from one address; 0: no limit"
+    )
+    sessions_per_account: int = _knob(
+        200, "open sessions of one account; the next ends the one that was not used for longest; 0: no limit"
+    )
     failures_per_minute: int = _knob(300, "refused requests of one address per minute and worker")
     wrong_passwords: int = _knob(10, "wrong passwords for one account within 15 minutes, over all workers")
     wrong_codes: int = _knob(

@@ -11,7 +11,7 @@ from ticketing.kit.vault import Vault
 from ticketing.settings import Settings
 from ticketing.web.errors import Invalid
 from ticketing.web.forms import Form
-from ticketing.web.operations import Call, Operations, Reply, created
+from ticketing.web.operations import HASH_COST, Call, Operations, Reply, created
 
 from . import actions, codes, forms
 from .codes import Attempt, Purpose
@@ -108,6 +108,7 @@ async def request_reset(call: Call) -> Reply:
     answers=Reset,
     form=forms.RESET,
     errors=[WrongResetCode, ResetClosed],
+    cost=HASH_COST,
 )
 async def reset_password(call: Call) -> Reply:
     """Reset password.
@@ -122,7 +123,7 @@ async def reset_password(call: Call) -> Reply:
     bounds = failures.mailed_code_bounds(call)
     await failures.claim_try(call, bounds)
     # Also for a wrong code: else the time that an answer takes would tell a right one, even where none is taken.
-    password_hash = await call.the(Passwords).hash(values["password"])
+    password_hash = await call.the(Passwords).hash(values["password"], asker=call.asker)
     async with call.transaction() as db:
         attempt = await _try(call, db, Purpose.RESET, segment, values["code"])
         if attempt.verdict is Verdict.RIGHT:

@@ -1,25 +1,22 @@
 """Hashing and checking passwords, without standing in the way of other requests.
 
 Argon2id with OWASP's minimum (19 MiB, two passes, one lane: about 43 a second and core). A process hashes on few
-threads and lets few callers wait; the rest is told to come back.
+threads, by turns among those who ask, and lets few wait; the rest is told to come back.
 """
 
-import asyncio
 import os
 import unicodedata
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from enum import Enum
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from ticketing.web.errors import Busy
-
-T = TypeVar("T")
+from ticketing.kit.threads import BoundedThreads
+from ticketing.kit.turns import Asker
 
 THREADS = min(4, os.cpu_count() or 1)
-WAITING = 64  # hashes under way or queued; at 43 a second and core the last of them waits less than 2 s
+# Under way or waiting; at 43 a second and core the last of those who sign in waits less than 2 s.
+CHECKS_WAITING, HASHES_WAITING = 64, 32
 WAIT_SECONDS = 3.0
 
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
@@ -48,42 +45,32 @@ def _plain(password: str) -> str:
     return unicodedata.normalize("NFKC", password)
 
 
+class Lane(Enum):
+    """Whoever signs in goes before whoever is to get a hash: a registration, a new password."""
+
+    CHECK = "check"
+    HASH = "hash"
+
+
 class Passwords:
-    """The threads on which a process hashes."""
+    """The threads on which a process hashes, by turns among addresses."""
 
-    def __init__(self, *, threads: int = THREADS, waiting: int = WAITING) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="passwords")
-        self._waiting = waiting
-        self._under_way = 0
+    def __init__(self, *, threads: int = THREADS, checks: int = CHECKS_WAITING, hashes: int = HASHES_WAITING) -> None:
+        waiting: dict[Enum, int] = {Lane.CHECK: checks, Lane.HASH: hashes}
+        self._threads = BoundedThreads("passwords", threads=threads, waiting=waiting, seconds=WAIT_SECONDS)
 
-    async def hash(self, password: str) -> str:
-        """The hash to keep. Raises Busy when too many wait."""
-        return await self._run(lambda: hash_password(password))
+    async def hash(self, password: str, *, asker: Asker) -> str:
+        """The hash to keep. Raises Overloaded when too many wait."""
+        return await self._threads.run(lambda: hash_password(password), asker=asker, lane=Lane.HASH)
 
-    async def is_right(self, password_hash: str, password: str) -> bool:
-        """Whether this is the password that was hashed. Raises Busy when too many wait."""
-        return await self._run(lambda: is_right(password_hash, password))
+    async def is_right(self, password_hash: str, password: str, *, asker: Asker) -> bool:
+        """Whether this is the password that was hashed. Raises Overloaded when too many wait."""
+        return await self._threads.run(lambda: is_right(password_hash, password), asker=asker, lane=Lane.CHECK)
 
-    def ensure_room(self) -> None:
-        """Raise Busy when too many wait already."""
-        if self._under_way >= self._waiting:
-            raise Busy(2)
+    def ensure_room(self, *, asker: Asker) -> None:
+        """Raise Overloaded when too many wait already to have a password looked at."""
+        self._threads.ensure_room(asker=asker, lane=Lane.CHECK)
 
     def close(self) -> None:
         """Let the threads end."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
-    async def _run(self, work: Callable[[], T]) -> T:
-        self.ensure_room()
-        future = self._pool.submit(work)
-        self._under_way += 1
-        # Counted until the thread is done with it: a caller that gave up does not make room.
-        loop = asyncio.get_running_loop()
-        future.add_done_callback(lambda _done: loop.call_soon_threadsafe(self._one_less))
-        try:
-            return await asyncio.wait_for(asyncio.wrap_future(future), WAIT_SECONDS)
-        except TimeoutError:
-            raise Busy(2) from None
-
-    def _one_less(self) -> None:
-        self._under_way -= 1
+        self._threads.close()

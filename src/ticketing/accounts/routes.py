@@ -6,7 +6,7 @@ from ticketing.kit.vault import Vault
 from ticketing.letters.posting import Letter, post
 from ticketing.web.callers import Level
 from ticketing.web.errors import Busy, InvalidValues, Taken
-from ticketing.web.operations import Call, Operations, Reply, created, done
+from ticketing.web.operations import HASH_COST, Call, Operations, Reply, created, done
 from ticketing.web.paging import Page
 
 from . import actions, forms, queries
@@ -27,7 +27,7 @@ async def list_accounts(call: Call) -> Reply:
         return Reply(await queries.ACCOUNTS.page(db, call.query, where=queries.PEOPLE))
 
 
-@operations("POST /accounts", answers=Account, status=201, form=forms.REGISTRATION, errors=_TAKEN)
+@operations("POST /accounts", answers=Account, status=201, form=forms.REGISTRATION, errors=_TAKEN, cost=HASH_COST)
 async def create_account(call: Call) -> Reply:
     """Create a new account.
 
@@ -41,7 +41,7 @@ async def create_account(call: Call) -> Reply:
     bounds = [] if call.caller.administers else failures.registration_bounds(call)
     await failures.claim_try(call, bounds)
     try:
-        password_hash = await call.the(Passwords).hash(values["password"])
+        password_hash = await call.the(Passwords).hash(values["password"], asker=call.asker)
         account_id = call.new_id()
         async with call.transaction() as db:
             await actions.create_account(db, account_id, values, password_hash)
@@ -89,6 +89,7 @@ async def update_account(call: Call) -> Reply:
     "PUT /accounts/{number}/password",
     form=forms.NEW_PASSWORD,
     errors=[AccountNotFound, NotYourAccount],
+    cost=HASH_COST,
 )
 async def change_password(call: Call) -> Reply:
     """Change one's password.
@@ -101,14 +102,14 @@ async def change_password(call: Call) -> Reply:
         values = await forms.NEW_PASSWORD.read(call.json(), db)
         known_hash = await queries.get_password_hash(db, account_id)
     passwords = call.the(Passwords)
-    passwords.ensure_room()
+    passwords.ensure_room(asker=call.asker)
     # Whoever is signed in stands where the account has signed in, as far as guessing is concerned.
     bounds = failures.password_bounds(call, account=account_id, known=True)
     await failures.claim_try(call, bounds)
-    if not await passwords.is_right(known_hash, values["current"]):
+    if not await passwords.is_right(known_hash, values["current"], asker=call.asker):
         raise InvalidValues({"current": "not the password of this account"})
     await failures.forget(call, bounds)
-    password_hash = await passwords.hash(values["password"])
+    password_hash = await passwords.hash(values["password"], asker=call.asker)
     async with call.transaction() as db:
         await queries.lock_own(db, call.caller, call.path["number"])
         if await queries.get_password_hash(db, account_id) != known_hash:

@@ -35,6 +35,7 @@ _SEARCH = Filter(
     "",
     str,
     schema={"type": "string", "description": "words of a name or address, an order's number, a serial's beginning"},
+    searches=True,
 )
 
 GUESTS: Listing[Guest] = Listing(

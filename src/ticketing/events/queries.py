@@ -56,11 +56,14 @@ _SECTION = Filter(
 
 
 # Read by `events/finding`; here they are described.
-_TITLE = Filter("", str, schema={"type": "string", "description": "a part of the title, or a regular expression"})
+_TITLE = Filter(
+    "", str, schema={"type": "string", "description": "a part of the title, or a regular expression"}, searches=True
+)
 _SEARCH = Filter(
     "",
     str,
     schema={"type": "string", "description": "words, or parts of some, of title, host, venue and category"},
+    searches=True,
 )
 
 

@@ -73,10 +73,13 @@ def _account_bound(call: Call, account: int) -> Bound:
 
 
 def code_bounds(call: Call) -> list[Bound]:
-    """What bounds the gate codes tried from an address: one's own, if one is signed in there."""
-    caller, place = call.caller, network(call.address)
+    """What bounds the gate codes tried from an address: one's own, if one is signed in there, and all people's."""
+    caller, place, limit = call.caller, network(call.address), call.the(Settings).wrong_codes
     target = f"{caller.account} at {place}" if caller.level is not Level.PUBLIC else place
-    return [Bound(f"gate code from {target}", call.the(Settings).wrong_codes)]
+    return [
+        Bound(f"gate code from {target}", limit),
+        Bound(f"gate code by anybody at {place}", limit * ADDRESS_FACTOR),
+    ]
 
 
 def mailed_code_bounds(call: Call) -> list[Bound]:

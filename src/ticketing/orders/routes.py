@@ -6,11 +6,10 @@ from ticketing.accounts.errors import AccountNotFound, NotYourAccount
 from ticketing.accounts.queries import account_for, find_account
 from ticketing.kit.database import Connection
 from ticketing.settings import Settings
-from ticketing.tickets.press import asker_of
 from ticketing.tickets.printing import order_pdf
 from ticketing.web.errors import InvalidValues, Refusal, about
 from ticketing.web.forms import BadValue
-from ticketing.web.operations import Call, Operations, Reply, created, done, private_file
+from ticketing.web.operations import FILE_COST, Call, Operations, Reply, created, done, private_file
 from ticketing.web.paging import Page
 
 from . import cancelling, queries
@@ -151,7 +150,12 @@ async def retrieve_order(call: Call) -> Reply:
         return Reply(await queries.order_for(db, call.caller, call.path["order"]))
 
 
-@operations("GET /orders/{order}/tickets.pdf", media_type="application/pdf", errors=[NotTheCustomer, NothingToPrint])
+@operations(
+    "GET /orders/{order}/tickets.pdf",
+    media_type="application/pdf",
+    errors=[NotTheCustomer, NothingToPrint],
+    cost=FILE_COST,
+)
 async def print_order_tickets(call: Call) -> Reply:
     """Print an order's tickets.
 
@@ -160,7 +164,7 @@ async def print_order_tickets(call: Call) -> Reply:
     number = call.path["order"]
     async with call.reading() as db:
         order_id = await queries.readable_order(db, call.caller, number)
-    printed = await order_pdf(call.services, order_id, asker=asker_of(call))
+    printed = await order_pdf(call.services, order_id, asker=call.asker)
     if printed is None:
         raise NothingToPrint
     return private_file(printed, "application/pdf", f"tickets-{number}.pdf")

@@ -5,11 +5,9 @@ browsers and mail programs fetch them. That includes what was uploaded for a dra
 A draft's title is kept: it stands on the picture of events that are listed only.
 """
 
-import asyncio
-import contextlib
 import hashlib
-from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -22,7 +20,9 @@ from ticketing.kit.database import Connection, Database, Row
 from ticketing.kit.database_errors import UNREACHABLE
 from ticketing.kit.overload import Overloaded
 from ticketing.kit.threads import BoundedThreads
+from ticketing.kit.turns import Asker
 from ticketing.settings import Settings
+from ticketing.web.addresses import network
 from ticketing.web.errors import Busy, NotFound, Refusal
 from ticketing.web.operations import Call, Services
 
@@ -42,7 +42,6 @@ DRAWING_THREADS = 2
 DRAWINGS_WAITING = 16
 DRAWING_SECONDS = 5.0
 READING_WAITING = 8
-READING_OF_ONE = 4  # of which the first is read, one at a time
 READING_SECONDS = 8.0  # in all
 PICTURE_SECONDS = 5.0  # of a processor, for one; 50 megapixels of a phone take one
 PICTURES_BEFORE_NEW = 1  # what one left behind in memory is not the next one's to answer for
@@ -63,9 +62,9 @@ def media_url(call: Call) -> str:
 async def read_upload(call: Call, value: object, kind: Kind) -> Picture:
     """The picture in a data URL, verified and written anew; before any transaction, since it takes a second or more.
 
-    Raises PictureError (pictures.decoding) for anything that is not one, Busy when too many wait.
+    Raises PictureError (pictures.decoding) for anything that is not one, Overloaded when too many wait.
     """
-    return await call.the(Pictures).decode(value, kind, call.caller.account)
+    return await call.the(Pictures).decode(value, kind, call.asker)
 
 
 async def store_upload(db: Connection, event_id: int, kind: Kind, picture: Picture) -> None:
@@ -89,7 +88,7 @@ async def remove_upload(db: Connection, event_id: int, kind: Kind) -> None:
 class Pictures:
     """Where a process draws and, in another beside it, has uploads read; and what it drew lately.
 
-    An account's uploads are read one after the other, so that nobody's second is before another's first.
+    Uploads are read one after the other, by turns: nobody's second is before another's first.
     """
 
     def __init__(self) -> None:
@@ -103,32 +102,13 @@ class Pictures:
             uses=PICTURES_BEFORE_NEW,
         )
         self._reading = BoundedThreads("uploads", threads=1, waiting=READING_WAITING, seconds=READING_SECONDS)
-        self._turns: dict[Hashable, asyncio.Lock] = {}
-        self._askers: Counter[Hashable] = Counter()
         self._widths = Widths()
         self._drawn: OrderedDict[tuple[Kind, str, str], Picture] = OrderedDict()
 
-    async def decode(self, value: object, kind: Kind, asker: Hashable = None) -> Picture:
-        """The picture in a data URL. Raises PictureError, Busy."""
+    async def decode(self, value: object, kind: Kind, asker: Asker = ()) -> Picture:
+        """The picture in a data URL. Raises PictureError, Overloaded."""
         url = ensure_data_url(value)
-        async with self._turn(asker):
-            return await self._reading.run(lambda: self._read(url, kind))
-
-    @contextlib.asynccontextmanager
-    async def _turn(self, asker: Hashable) -> AsyncIterator[None]:
-        """The asker's turn, after those of his that came before. Raises Busy."""
-        if self._askers[asker] >= READING_OF_ONE:
-            raise Busy(2)
-        self._askers[asker] += 1
-        try:
-            async with asyncio.timeout(READING_SECONDS), self._turns.setdefault(asker, asyncio.Lock()):
-                yield
-        except TimeoutError:
-            raise Busy(2) from None
-        finally:
-            self._askers[asker] -= 1
-            if not self._askers[asker]:
-                del self._askers[asker], self._turns[asker]
+        return await self._reading.run(lambda: self._read(url, kind), asker=asker)
 
     def _read(self, url: str, kind: Kind) -> Picture:
         try:
@@ -141,25 +121,25 @@ class Pictures:
             raise PictureError(str(error)) from None
         return picture_of(body, content_type.decode())
 
-    async def draw(self, kind: Kind, seed: str, title: str) -> Picture:
-        """The picture of an event that has none. Raises Busy."""
+    async def draw(self, kind: Kind, seed: str, title: str, asker: Asker = ()) -> Picture:
+        """The picture of an event that has none. Raises Overloaded."""
         wanted = (kind, seed, title)
         if drawn := self._drawn.get(wanted):
             self._drawn.move_to_end(wanted)
             return drawn
-        drawn = await self._threads.run(lambda: placeholder(kind, seed, title))
+        drawn = await self._threads.run(lambda: placeholder(kind, seed, title), asker=asker)
         self._drawn[wanted] = drawn
         if len(self._drawn) > PLACEHOLDERS_KEPT:
             self._drawn.popitem(last=False)
         return drawn
 
-    async def narrow(self, picture: Picture, width: int) -> Picture:
+    async def narrow(self, picture: Picture, width: int, asker: Asker = ()) -> Picture:
         """The picture at most so wide, as WebP; without its body where the client has it. Raises Overloaded."""
         if found := self._widths.find(picture.etag, width):
             return found
         if not picture.body:  # the database was told which copy the client has, and it has this one
             return Picture(b"", "image/webp", tag_of(picture.etag, width))
-        made = await self._threads.run(lambda: narrower(picture, width))
+        made = await self._threads.run(lambda: narrower(picture, width), asker=asker)
         self._widths.keep(picture.etag, width, made)
         return made
 
@@ -183,9 +163,7 @@ def routes(services: Services) -> list[BaseRoute]:
         async def serve(request: Request) -> Response:
             try:
                 return await _event_picture(services, request, kind)
-            except Overloaded as error:
-                return _refused(Busy(error.seconds))
-            except Refusal as refusal:
+            except (Overloaded, Refusal) as refusal:
                 return _refused(refusal)
 
         return serve
@@ -193,7 +171,7 @@ def routes(services: Services) -> list[BaseRoute]:
     async def serve_aside(request: Request) -> Response:
         try:
             return await _picture_aside(services, request)
-        except Refusal as refusal:
+        except (Overloaded, Refusal) as refusal:
             return _refused(refusal)
 
     return [
@@ -204,7 +182,9 @@ def routes(services: Services) -> list[BaseRoute]:
     ]
 
 
-def _refused(refusal: Refusal) -> Response:
+def _refused(refusal: Overloaded | Refusal) -> Response:
+    if isinstance(refusal, Overloaded):
+        refusal = Busy(refusal.seconds)
     return JSONResponse(refusal.body(), refusal.status, refusal.headers)
 
 
@@ -258,12 +238,13 @@ async def _find(services: Services, request: Request, statement: str, thing: int
 
 
 async def _show(services: Services, request: Request, kind: Kind, row: Row, event_id: int | None) -> Response:
+    asker = (network(request.client.host),) if request.client else ()
     if row["etag"] is not None:
         picture = Picture(row["content"], row["content_type"], row["etag"])
     else:
-        picture = await services.the(Pictures).draw(kind, str(event_id), row["title"])
+        picture = await services.the(Pictures).draw(kind, str(event_id), row["title"], asker)
     if (width := _wanted_width(request)) is not None:
-        picture = await services.the(Pictures).narrow(picture, width)
+        picture = await services.the(Pictures).narrow(picture, width, asker)
     return _answer(request, picture, EVENT_HEADERS)
 
 

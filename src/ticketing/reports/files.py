@@ -4,13 +4,12 @@ Neither is ever held whole. A spreadsheet can be sent only when it is finished: 
 needs first is written last.
 """
 
-import asyncio
 import codecs
 import contextlib
 import csv
 import io
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
@@ -21,15 +20,16 @@ from xlsxwriter import Workbook
 
 from ticketing.kit import clock
 from ticketing.kit.threads import BoundedThreads
-from ticketing.web.errors import Busy
+from ticketing.kit.turns import Asker, OneLane, Turns
 from ticketing.web.operations import Reply
 from ticketing.web.streaming import Stream
 
 from .formats import MEDIA_TYPES, Format
 from .rules import defused
 
-AT_ONCE = 2  # of a worker: each holds a connection as long as its client takes
-WAIT_SECONDS = 3.0
+AT_ONCE, OF_ONE = 3, 2  # of a worker, and of each account and address: a file holds a connection until it is taken
+WAITING = 32  # with those under way
+WAIT_SECONDS = 9.0  # then whoever waits must come again; clients give up after ten
 LONGEST_STEP_SECONDS = 120.0
 ROWS_PER_SHEET = 1_048_576  # no spreadsheet has more
 PIECE = 64 * 1024
@@ -51,18 +51,18 @@ class Exports:
     """The files that this process makes, few at a time."""
 
     def __init__(self) -> None:
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._turns = Turns({OneLane.LANE: WAITING}, WAIT_SECONDS, at_once=AT_ONCE, each=OF_ONE, come_again=5)
         self._threads = BoundedThreads("spreadsheets", threads=1, waiting=AT_ONCE, seconds=LONGEST_STEP_SECONDS)
 
     def close(self) -> None:
         """Let the thread end."""
         self._threads.close()
 
-    def reply(self, wanted: Format, table: Table) -> Reply:
-        """The answer that carries the file; the rows are read when it is sent."""
+    def reply(self, wanted: Format, table: Table, asker: Asker) -> Reply:
+        """The answer that carries the file; the rows are read when it is sent, and it is the asker's turn."""
         is_csv = wanted is Format.CSV
         return Reply(
-            Stream(self._csv(table) if is_csv else self._xlsx(table)),
+            Stream(self._csv(table, asker) if is_csv else self._xlsx(table, asker)),
             headers={
                 "Content-Disposition": f'attachment; filename="{table.name}.{wanted}"',
                 "Cache-Control": "private, no-store",
@@ -72,17 +72,17 @@ class Exports:
             content_type=MEDIA_TYPES[wanted] + ("; charset=utf-8" if is_csv else ""),
         )
 
-    async def _csv(self, table: Table) -> AsyncGenerator[bytes, None]:
-        async with self._slot(), contextlib.aclosing(table.rows):
+    async def _csv(self, table: Table, asker: Asker) -> AsyncGenerator[bytes, None]:
+        async with self._turns.hold(OneLane.LANE, asker), contextlib.aclosing(table.rows):
             header = codecs.BOM_UTF8 + _csv_lines([table.columns])  # else Excel takes it for another encoding
             async for batch in table.rows:
                 yield header + _csv_lines(batch)
                 header = b""
             yield header
 
-    async def _xlsx(self, table: Table) -> AsyncGenerator[bytes, None]:
+    async def _xlsx(self, table: Table, asker: Asker) -> AsyncGenerator[bytes, None]:
         with tempfile.TemporaryDirectory(prefix="ticketing-report-") as folder:
-            async with self._slot(), contextlib.aclosing(table.rows):
+            async with self._turns.hold(OneLane.LANE, asker), contextlib.aclosing(table.rows):
                 sheets = _Sheets(Path(folder), table.columns)
                 async for batch in table.rows:
                     await self._threads.run(partial(sheets.write, batch))
@@ -90,19 +90,6 @@ class Exports:
             with sheets.path.open("rb") as file:
                 while piece := file.read(PIECE):
                     yield piece
-
-    @contextlib.asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
-        """One of the few. Raises Busy when none is free for a while."""
-        try:
-            async with asyncio.timeout(WAIT_SECONDS):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise Busy(5) from None
-        try:
-            yield
-        finally:
-            self._slots.release()
 
 
 def _csv_lines(batch: Sequence[Sequence[Any]]) -> bytes:

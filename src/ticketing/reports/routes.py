@@ -9,7 +9,7 @@ from ticketing.kit import ids
 from ticketing.kit.database import Connection
 from ticketing.settings import Settings
 from ticketing.web.errors import InvalidValues, Restricted, about
-from ticketing.web.operations import Call, Operations, Reply
+from ticketing.web.operations import FILE_COST, Call, Operations, Reply
 from ticketing.web.paging import Page, UnknownFilters
 
 from . import queries
@@ -61,6 +61,7 @@ _SALES_COLUMNS = SalesRow.__struct_fields__
         "format": FORMAT,
     },
     other_media_types=FILE_TYPES,
+    cost=FILE_COST,
 )
 async def report_event_sales(call: Call) -> Reply:
     """Report event sales.
@@ -78,7 +79,7 @@ async def report_event_sales(call: Call) -> Reply:
         rows, totals = await queries.event_sales(db, event, group, period, section)
     if wanted is not Format.JSON:
         table = Table(f"sales-{event.id}", _SALES_COLUMNS, _sales_rows(group, rows, totals))
-        return call.the(Exports).reply(wanted, table)
+        return call.the(Exports).reply(wanted, table, call.asker)
     return Reply(
         Sales(
             uri=f"{event.uri}/sales",
@@ -140,6 +141,7 @@ _TRANSACTION_COLUMNS = Transaction.__struct_fields__
     filters={"format": FORMAT},
     other_media_types=FILE_TYPES,
     tag="Transaction Reports",
+    cost=FILE_COST,
 )
 async def transaction_report(call: Call) -> Reply:
     """Generate transaction report.
@@ -155,7 +157,9 @@ async def transaction_report(call: Call) -> Reply:
         if wanted is Format.JSON:
             page = await asked.listing.page(db, call.query, where=asked.where, values=asked.values, ignore=["format"])
             return Reply(page, headers={"Vary": "Accept"})
-    return call.the(Exports).reply(wanted, Table("transactions", _TRANSACTION_COLUMNS, _transaction_rows(call, asked)))
+    return call.the(Exports).reply(
+        wanted, Table("transactions", _TRANSACTION_COLUMNS, _transaction_rows(call, asked)), call.asker
+    )
 
 
 async def _transaction_rows(call: Call, asked: Asked) -> AsyncGenerator[Batch, None]:

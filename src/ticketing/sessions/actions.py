@@ -7,7 +7,14 @@ from ticketing.kit.vault import hash_key
 from ticketing.settings import Settings
 from ticketing.web.callers import announce
 
+from .queries import IS_OPEN
 from .rules import idle_seconds
+
+_END_TOO_MANY = f"""
+UPDATE sessions SET ended_at = clock() WHERE id = ANY (ARRAY(
+    SELECT id FROM sessions session WHERE account_id = $1 AND {IS_OPEN}
+     ORDER BY idle_until DESC, id DESC OFFSET $2))
+RETURNING id"""
 
 
 def new_key() -> str:
@@ -35,7 +42,10 @@ async def keep_password(db: Connection, account_id: int, known_hash: str, better
 async def start_session(
     db: Connection, settings: Settings, session_id: int, account_id: int, *, key: str, ip: str, agent: str
 ) -> None:
-    """Open a session, in which the key stands for the account until it lies idle too long, or is old."""
+    """Open a session, in which the key stands for the account until it lies idle too long, or is old.
+
+    An account that has too many loses the one that was not used for longest.
+    """
     await db.execute(
         "INSERT INTO sessions (id, account_id, key_hash, ip, agent, started_at, idle_until, expires_at)"
         " SELECT $1, $2, $3, $4, $5, at, coalesce(at + make_interval(secs => $6), 'infinity'),"
@@ -48,6 +58,8 @@ async def start_session(
         idle_seconds(settings.session_idle_minutes)[1],
         settings.session_minutes,
     )
+    if settings.sessions_per_account and await db.fetch(_END_TOO_MANY, account_id, settings.sessions_per_account):
+        await announce(db)
 
 
 async def end_session(db: Connection, session_id: int) -> bool:

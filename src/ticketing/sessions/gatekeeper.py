@@ -1,13 +1,13 @@
 """The door every request passes: the key, the level, the limits, and what was asked before."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 
 from ticketing.kit.database import Database
-from ticketing.kit.limits import Minute
+from ticketing.kit.limits import FixedWindow
 from ticketing.kit.vault import Vault
 from ticketing.settings import Settings
-from ticketing.web.addresses import network
-from ticketing.web.callers import ANNOUNCED, Caller
+from ticketing.web.addresses import is_loopback, network
+from ticketing.web.callers import ANNOUNCED, Caller, Level
 from ticketing.web.errors import Refusal, Restricted, TooManyRequests, Unauthenticated
 from ticketing.web.idempotency import Idempotency
 from ticketing.web.operations import Call, Reply
@@ -22,17 +22,20 @@ FLOOD = 10  # so many times the failures of an address, and its unknown keys are
 class KeyGatekeeper(Gatekeeper):
     """Admits callers by `X-API-Key` and the permission table.
 
-    A key may make so many requests a minute from each address: a public key is every visitor's, and one of them must
-    not use it up for the others. Against an address as such only failures count, and only those no valid key answers
-    for; they close it to requests without one. So nobody is refused for what another behind his proxy does.
+    An account may make so many requests a minute, with all its keys, and so may a public key from each address: it is
+    every visitor's, and one of them must not use it up for the others. What costs more counts for more. All that one
+    address sends is bounded too, far above that: it may be an office, or a shop's back end. Our own machine is none:
+    what stands there, a proxy, speaks for everybody. Against failures that no valid key answers for an address is
+    closed to requests without one.
     """
 
     def __init__(self, settings: Settings, database: Database, vault: Vault, keys: Keys) -> None:
         self._keys = keys
-        self._idempotency = Idempotency(database, vault)
         self._is_limited = settings.rate_limits == "on"
-        self._traffic = Minute(settings.traffic_per_minute)
-        self._failures = Minute(settings.failures_per_minute)
+        self._idempotency = Idempotency(database, vault, settings.answers_kept if self._is_limited else 0)
+        self._traffic = FixedWindow(settings.traffic_per_minute)
+        self._address_traffic = FixedWindow(settings.address_traffic_per_minute)
+        self._failures = FixedWindow(settings.failures_per_minute)
 
     async def admit(self, call: Call) -> None:
         """Let the caller of the key in, if its level may call the operation.
@@ -44,10 +47,19 @@ class KeyGatekeeper(Gatekeeper):
             raise Unauthenticated
         caller = self._keys.remembered(key) or await self._find_caller(call, key)
         call.known_caller = caller
-        if self._is_limited and self._traffic.count((caller.key_hash, network(call.address))) < 0:
-            raise TooManyRequests(self._traffic.seconds_left(), self._traffic.limit)
+        if self._is_limited:
+            self._count_traffic(call, caller)
         if caller.level not in MAY_CALL[call.operation.id]:
             raise Restricted
+
+    def _count_traffic(self, call: Call, caller: Caller) -> None:
+        """Count a request. Raises TooManyRequests."""
+        limits = [(self._traffic, _bearer(caller, call.address))]
+        if self._address_traffic.limit and not is_loopback(call.address):
+            limits.append((self._address_traffic, network(call.address)))
+        for limit, name in limits:
+            if limit.count(name, call.cost) < 0:
+                raise TooManyRequests(limit.seconds_left(), limit.limit)
 
     async def _find_caller(self, call: Call, key: str) -> Caller:
         flooded = self._is_limited and self._failures.is_past(network(call.address), FLOOD)
@@ -92,7 +104,7 @@ class KeyGatekeeper(Gatekeeper):
         if not self._is_limited:
             return []
         if caller is not None:
-            limit, remaining = self._traffic, self._traffic.remaining((caller.key_hash, network(address)))
+            limit, remaining = self._traffic, self._traffic.remaining(_bearer(caller, address))
         else:
             limit, remaining = self._failures, self._failures.remaining(network(address))
         return [
@@ -100,3 +112,10 @@ class KeyGatekeeper(Gatekeeper):
             (b"ratelimit-remaining", b"%d" % remaining),
             (b"ratelimit-reset", b"%d" % limit.seconds_left()),
         ]
+
+
+def _bearer(caller: Caller, address: str) -> Hashable:
+    """Whose traffic it is: an account's, however many keys it has; a gate key's; a public key's at an address."""
+    if caller.level is Level.PUBLIC:
+        return caller.key_hash, network(address)
+    return caller.key_hash if caller.account is None else caller.account

@@ -6,7 +6,7 @@ from ticketing.accounts.queries import account_for, find_identified
 from ticketing.guesses import counting as failures
 from ticketing.settings import Settings
 from ticketing.web.errors import Busy, NotFound, Restricted, Unauthenticated
-from ticketing.web.operations import Call, Operations, Reply, created, done
+from ticketing.web.operations import HASH_COST, Call, Operations, Reply, created, done
 from ticketing.web.paging import Page
 
 from . import actions, queries
@@ -25,6 +25,7 @@ AGENT_LENGTH = 300
     form=CREDENTIALS,
     errors=[AccountNotFound, WrongPassword, Deactivated],
     carries_key=True,
+    cost=HASH_COST,
 )
 async def start_session(call: Call) -> Reply:
     """Start a new API session.
@@ -38,18 +39,18 @@ async def start_session(call: Call) -> Reply:
         credentials = await CREDENTIALS.read(body, db)
         account = await find_identified(db, credentials["identification"])
         known = account is not None and await failures.is_known_address(db, account["id"], call.address)
-    passwords.ensure_room()
+    passwords.ensure_room(asker=call.asker)
     bounds = failures.password_bounds(call, account=account["id"] if account else None, known=known)
     await failures.claim_try(call, bounds)
     if account is None:
         raise AccountNotFound
     password, known_hash = credentials["password"], account["password_hash"]
-    if not await passwords.is_right(known_hash, password):
+    if not await passwords.is_right(known_hash, password, asker=call.asker):
         raise WrongPassword
     await failures.forget(call, bounds)
     if not account["activated"]:
         raise Deactivated
-    better_hash = await passwords.hash(password) if is_outdated(known_hash) else None
+    better_hash = await passwords.hash(password, asker=call.asker) if is_outdated(known_hash) else None
     session_id, key = call.new_id(), actions.new_key()
     async with call.transaction() as db:
         if not await actions.keep_password(db, account["id"], known_hash, better_hash):

@@ -4,11 +4,10 @@ from ticketing.accounts.errors import NotYourAccount
 from ticketing.events.errors import Unlisted
 from ticketing.events.queries import visible_event
 from ticketing.kit.vault import Vault
-from ticketing.web.operations import Call, Operations, Reply, private_file
+from ticketing.web.operations import FILE_COST, Call, Operations, Reply, private_file
 
 from . import calendars, printing, queries
 from .errors import NotInACalendar, OpensNoGate
-from .press import asker_of
 from .schemas import Ticket
 
 operations = Operations("Account Activity")
@@ -21,7 +20,10 @@ async def retrieve_wallet_ticket(call: Call) -> Reply:
 
 
 @operations(
-    "GET /accounts/{number}/tickets/{serial}.pdf", media_type="application/pdf", errors=[NotYourAccount, OpensNoGate]
+    "GET /accounts/{number}/tickets/{serial}.pdf",
+    media_type="application/pdf",
+    errors=[NotYourAccount, OpensNoGate],
+    cost=FILE_COST,
 )
 async def print_ticket(call: Call) -> Reply:
     """Print a ticket.
@@ -29,7 +31,7 @@ async def print_ticket(call: Call) -> Reply:
     A page of A6 with a QR code that a gate can verify. A ticket that opens no gate at present is not printed.
     """
     ticket = await _held(call)
-    printed = await printing.ticket_pdf(call.services, ticket.serial, asker=asker_of(call))
+    printed = await printing.ticket_pdf(call.services, ticket.serial, asker=call.asker)
     if printed is None:
         raise OpensNoGate
     return private_file(printed, "application/pdf", f"{ticket.serial}.pdf")
@@ -42,7 +44,7 @@ async def draw_ticket_code(call: Call) -> Reply:
     The code alone, white on all sides, for an app that shows tickets. A ticket that opens no gate at present has none.
     """
     ticket = await _held(call)
-    drawn = await printing.ticket_png(call.services, ticket.serial, asker=asker_of(call))
+    drawn = await printing.ticket_png(call.services, ticket.serial, asker=call.asker)
     if drawn is None:
         raise OpensNoGate
     return private_file(drawn, "image/png", f"{ticket.serial}.png")

@@ -14,8 +14,6 @@ import msgspec
 from ticketing.kit.child import Child, ChildFailed, TookTooLong
 from ticketing.kit.threads import BoundedThreads
 from ticketing.kit.turns import Asker, Turns
-from ticketing.web.addresses import network
-from ticketing.web.operations import Call
 
 from .kept import Kept
 from .sheets import BindPdf, Order, Part, PrintPart, PrintPdf, PrintPng, Question, Sheet
@@ -33,7 +31,7 @@ PARTS_BEFORE_NEW = 500  # whatever a library keeps in memory for good ends with 
 # The press could not print what it was given; the text is the name of the error.
 PrintingFailed = ChildFailed
 
-__all__ = ["Press", "PrintingFailed", "TookTooLong", "asker_of"]
+__all__ = ["Press", "PrintingFailed", "TookTooLong"]
 
 
 class Lane(Enum):
@@ -41,11 +39,6 @@ class Lane(Enum):
 
     SHORT = "short"
     LONG = "long"
-
-
-def asker_of(call: Call) -> Asker:
-    """Who wants something printed."""
-    return network(call.address), call.caller.account
 
 
 class Press:

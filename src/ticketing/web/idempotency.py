@@ -6,12 +6,17 @@ operation's `secret_members` left out), and the stored answer, which may hold pe
 tells nothing without the server's secret. Stored are answers and refusals alike, but not 5xx and 429, after which the
 key is free again.
 
-A key belongs to the account (or gate token) that used it, so that it outlives a session.
+A key belongs to the account (or gate token) that used it, so that it outlives a session. The key of a shop is every
+visitor's: there an Idempotency-Key belongs to the address that used it, and nobody meets another's.
+
+Of people, and of visitors at one address, so many answers are kept; who has used them up has no further key until the
+oldest are forgotten.
 
 What is left to chance: a process that is killed between the commit of the work and that of its answer leaves a row
 that is claimed again after the lease, and the work is then done twice.
 """
 
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
@@ -23,8 +28,9 @@ from ticketing.kit.database import Connection, Database, Row
 from ticketing.kit.database_errors import TROUBLE
 from ticketing.kit.vault import Vault
 
-from .callers import Caller
-from .errors import Conflict, InvalidValues, Refusal, Unprocessable, about
+from .addresses import network
+from .callers import Level
+from .errors import Conflict, InvalidValues, Refusal, TooManyRequests, Unprocessable, about
 from .operations import Call, Reply
 from .protocol import encode_body
 
@@ -32,6 +38,8 @@ HEADER = b"idempotency-key"
 LONGEST_KEY = 255
 LEASE_SECONDS = 60
 KEPT_SECONDS = 24 * 3600
+COUNTED_EVERY = 64  # of the keys that somebody takes at a process, his answers are counted
+NAMES_REMEMBERED = 10_000
 
 log = structlog.get_logger()
 
@@ -68,9 +76,11 @@ class Stored(msgspec.Struct):
 class Idempotency:
     """The keys of POSTs and the answers they got."""
 
-    def __init__(self, database: Database, vault: Vault) -> None:
+    def __init__(self, database: Database, vault: Vault, most_kept: int) -> None:
         self._database = database
         self._vault = vault
+        self._most_kept = most_kept
+        self._taken: OrderedDict[bytes, int] = OrderedDict()  # keys, by bearer, since his answers were counted
 
     @staticmethod
     def concerns(call: Call) -> bool:
@@ -80,9 +90,11 @@ class Idempotency:
     async def once(self, call: Call, work: Callable[[], Awaitable[Reply]]) -> Reply:
         """The answer of the work, or the one it gave before.
 
-        Raises BadKey for a key that is none, StillProcessed, OtherRequest, and what the work raises.
+        Raises BadKey for a key that is none, StillProcessed, OtherRequest, TooManyRequests, and what the work raises.
         """
         claim = _Claim(self._database, self._vault, call)
+        if self._most_kept and (call.caller.session is not None or call.caller.level is Level.PUBLIC):
+            await self._ensure_room(claim)
         if stored := await claim.take():
             return stored
         try:
@@ -95,6 +107,16 @@ class Idempotency:
             raise
         await claim.settle(reply)
         return reply
+
+    async def _ensure_room(self, claim: "_Claim") -> None:
+        """Look now and then how many answers the bearer has kept already. Raises TooManyRequests."""
+        taken = self._taken.get(claim.bearer, 0) + 1
+        if taken >= COUNTED_EVERY and await claim.ensure_room(self._most_kept):
+            taken = 0  # while there is none, each of his keys is looked at
+        self._taken[claim.bearer] = taken
+        self._taken.move_to_end(claim.bearer)
+        if len(self._taken) > NAMES_REMEMBERED:
+            self._taken.popitem(last=False)
 
 
 async def forget_answers(db: Connection, account_id: int) -> None:
@@ -109,9 +131,24 @@ class _Claim:
         self._database = database
         self._vault = vault
         self._operation = call.operation.id
-        self._name = (_bearer(call.caller), _key(call))
+        self._name = (_bearer(call), _key(call))
         self._request = vault.digest("idempotency request", _request(call))
         self._lease: datetime | None = None
+
+    @property
+    def bearer(self) -> bytes:
+        """To whom the key belongs."""
+        return self._name[0]
+
+    async def ensure_room(self, most: int) -> bool:
+        """Whether the bearer has kept fewer answers. Raises TooManyRequests for a new key where he has not."""
+        async with self._database.reading() as db:
+            kept = await db.fetchrow(_ROOM, *self._name, most)
+        if kept is None:
+            return True
+        if not kept["is_known"]:
+            raise TooManyRequests(kept["seconds"], most)
+        return False
 
     async def take(self) -> Reply | None:
         """None when the work is ours to do, else the stored answer. Raises StillProcessed, OtherRequest."""
@@ -158,7 +195,10 @@ class _Claim:
             log.warning("idempotency.unsettled", reason=type(error).__name__)
 
 
-def _bearer(caller: Caller) -> bytes:
+def _bearer(call: Call) -> bytes:
+    caller = call.caller
+    if caller.level is Level.PUBLIC:
+        return f"key {caller.key_hash.hex()} at {network(call.address)}".encode()
     return f"token {caller.token}".encode() if caller.account is None else _account(caller.account)
 
 
@@ -198,6 +238,11 @@ ON CONFLICT (caller, key) DO UPDATE
     OR held.status IS NULL AND held.lease_until <= clock() AND held.request_hmac = excluded.request_hmac
 RETURNING lease_until
 """
+# Where there is no room: until the oldest is forgotten, and whether the key is one of those kept.
+_ROOM = """
+SELECT greatest(1, ceil(extract(epoch FROM min(expires_at) - clock())))::int AS seconds,
+       bool_or(key = $2) AS is_known
+  FROM idempotency_keys WHERE caller = $1 HAVING count(*) >= $3"""
 _FIND = "SELECT request_hmac, status, body FROM idempotency_keys WHERE caller = $1 AND key = $2"
 _OURS = "caller = $1 AND key = $2 AND lease_until = $3 AND status IS NULL"
 _SETTLE = f"UPDATE idempotency_keys SET status = $4, body = $5 WHERE {_OURS}"

@@ -14,9 +14,11 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from ticketing.kit.database import Connection, Database
+from ticketing.kit.turns import Asker
 
+from .addresses import network
 from .budget import REQUESTS, SMALL_REQUEST
-from .callers import Caller
+from .callers import Caller, Level
 from .errors import BodyTooSlow, Malformed, Refusal, TooLarge
 from .forms import Form
 from .paging import Listing
@@ -27,6 +29,12 @@ Handler = Callable[["Call"], Awaitable["Reply"]]
 BODY_LIMIT = 1024 * 1024
 IMAGES_BODY_LIMIT = 16 * 1024 * 1024
 BODY_SECONDS = 30
+
+# What a request counts for where a plain one counts for one.
+HASH_COST = 5  # of a password
+FILE_COST = 10
+SEARCH_COST = 10
+PICTURES_COST = 10  # a body that is large enough for some
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +74,8 @@ class Operation:
     `answers` is the type of the body (None: a message), `form` the request's, `listing` the list's; `media_type` says
     that a file is answered instead, and of which type, `other_media_types` as what else it can be had. `filters`
     describes query members beyond the listing's. `retried` says that the handler may run again when the database
-    undid its transaction.
+    undid its transaction. `cost` is what a request counts for among the traffic of who sends it, where a plain one
+    counts for one.
     """
 
     id: str
@@ -88,6 +97,7 @@ class Operation:
     retried: bool = True
     secret_members: Sequence[str] = ()
     carries_key: bool = False
+    cost: int = 1
 
 
 class Operations:
@@ -177,6 +187,33 @@ class Call:
         if self.known_caller is None:
             raise RuntimeError("nobody was admitted yet")
         return self.known_caller
+
+    @property
+    def is_search(self) -> bool:
+        """Whether something is to be looked for in texts."""
+        listing = self.operation.listing
+        return listing is not None and bool(self.scope["query_string"]) and listing.is_search(self.query)
+
+    @property
+    def cost(self) -> int:
+        """What it counts for among the traffic of who sends it."""
+        cost = self.operation.cost
+        if self.is_search:
+            cost += SEARCH_COST
+        if self.operation.body_limit > BODY_LIMIT and self._may_be_large():
+            cost += PICTURES_COST
+        return cost
+
+    def _may_be_large(self) -> bool:
+        length = self.header("content-length")
+        return not length.isdecimal() or int(length) > SMALL_REQUEST
+
+    @property
+    def asker(self) -> Asker:
+        """By which names turns are counted: the address, and the account unless everybody has its key."""
+        place = network(self.address)
+        caller = self.caller
+        return (place,) if caller.level is Level.PUBLIC or caller.account is None else (place, caller.account)
 
     @property
     def headers(self) -> dict[bytes, bytes]:

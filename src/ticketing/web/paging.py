@@ -59,13 +59,15 @@ def _listed(names: Iterable[str]) -> str:
 class Filter:
     """A condition with `{}` where the value goes, the parser of its text (None: not allowed), and what it expects.
 
-    Without `sql` the parser tells the condition itself, one of a few.
+    Without `sql` the parser tells the condition itself, one of a few. `searches` says that it looks through text, which
+    costs the database much.
     """
 
     sql: str
     parse: Callable[[str], Any]
     expects: str = "text without the character NUL"
     schema: dict[str, Any] = field(default_factory=lambda: {"type": "string"})
+    searches: bool = False
 
 
 class Always(str):
@@ -107,6 +109,10 @@ class Listing(Generic[T]):
     sorts: Mapping[str, str] = field(default_factory=dict)
     key: str = ""
     wide: bool = False
+
+    def is_search(self, query: Mapping[str, str]) -> bool:
+        """Whether the query asks for something to be looked for in texts."""
+        return any(name in self.filters and self.filters[name].searches for name in query)
 
     async def page(
         self,

@@ -26,6 +26,7 @@ from .budget import ANSWERS, SMALL_ANSWER
 from .callers import Caller
 from .errors import Busy, Refusal, UnknownEndpoint, UpgradeRequired, WrongMethod
 from .operations import Call, ClientGone, Operation, Reply, Services
+from .searching import search_turn
 from .streaming import Stream, send_in_pieces
 
 ATTEMPTS = 3  # of a handler whose transaction the database undid (deadlock, serialization failure)
@@ -136,7 +137,7 @@ class Endpoint:
         call.scope["ticketing.caller"] = call.caller.number
         if call.operation.form is not None or self.gatekeeper.is_repeatable(call):
             await call.receive_body()
-        reply = await self.gatekeeper.around(call, _handle)
+        reply = await self.gatekeeper.around(call, _search if call.is_search else _handle)
         if isinstance(reply.body, Stream) and call.scope["method"] != "HEAD":
             await reply.body.begin(call.receive)
         return reply
@@ -205,6 +206,12 @@ class _Node:
         self.parameters: dict[str, _Node] = {}  # by what must follow the value: "" or ".pdf"
         self.endpoint: Endpoint | None = None
         self.names: list[str] = []
+
+
+async def _search(call: Call) -> Reply:
+    """Run the handler of a search when it is the caller's turn."""
+    async with search_turn(call.asker):
+        return await _handle(call)
 
 
 async def _handle(call: Call) -> Reply:
