@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from ticketing.kit.turns import Asker, OneLane, Turns
 
 QUICK_SECONDS = 0.05
+REST = 2  # times as long as it took
 
 # Of the process: each may take the database 0.4 s, with a processor that others want too.
 _TURNS = Turns({OneLane.LANE: 64}, 5.0, at_once=2, each=1)
@@ -17,7 +18,7 @@ _TURNS = Turns({OneLane.LANE: 64}, 5.0, at_once=2, each=1)
 async def search_turn(asker: Asker) -> AsyncIterator[None]:
     """The asker's turn to search.
 
-    One that took long ends as much later, so that the database is never looking through text alone. Raises Overloaded
+    One that took long ends later than it might, so that the database is never looking through text alone. Raises Overloaded
     when too many wait, or for too long.
     """
     async with _TURNS.hold(OneLane.LANE, asker):
@@ -25,4 +26,4 @@ async def search_turn(asker: Asker) -> AsyncIterator[None]:
         try:
             yield
         finally:
-            await asyncio.sleep(max(0.0, time.monotonic() - began - QUICK_SECONDS))
+            await asyncio.sleep(REST * max(0.0, time.monotonic() - began - QUICK_SECONDS))
