@@ -18,8 +18,9 @@ _TURNS = Turns({OneLane.LANE: 64}, 5.0, at_once=2, each=1)
 async def search_turn(asker: Asker) -> AsyncIterator[None]:
     """The asker's turn to search.
 
-    One that took long ends later than it might, so that the database is never looking through text alone. Raises Overloaded
-    when too many wait, or for too long.
+    One that took long ends later than it might, so that the database does not look through texts alone.
+
+    Raises Overloaded when too many wait, or for too long.
     """
     async with _TURNS.hold(OneLane.LANE, asker):
         began = time.monotonic()
