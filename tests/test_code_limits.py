@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from conftest import PASSWORD, Answer, Client, MakePerson
-from mailed import letters, mailed_code
+from mailed import another, letters, mailed_code
 from makers import register
 from ticketing.app import build_app
 from ticketing.settings import Settings
@@ -43,12 +43,15 @@ async def test_an_account_is_mailed_so_many_codes_an_hour(
     strict: At, make_person: MakePerson, db: asyncpg.Connection
 ) -> None:
     marvin, arthur = await make_person("marvin"), await make_person("arthur")
-    for number, path in enumerate(("/verifications", "/resets")):
-        assert (await strict(f"198.51.100.{number}").post(path, email=marvin.email)).status == 201
+    for number in range(2):
+        for path in ("/verifications", "/resets"):  # each counted by itself
+            assert (await strict(f"198.51.100.{number}").post(path, email=marvin.email)).status == 201
+    again = await strict("198.51.100.1").post("/verifications", email=marvin.email)
+    assert limit(again) == (429, "1", "0")
     third = await strict("198.51.100.3").post("/verifications", email=marvin.email)
     assert limit(third) == (429, "2", "0")
     assert 3500 < int(third.headers["Retry-After"]) <= 3600
-    assert await letters(db, marvin) == ["verification", "reset"]
+    assert await letters(db, marvin) == ["verification", "reset"] * 2
     assert (await strict(ME).post("/verifications", email=arthur.email)).status == 201
 
 
@@ -109,3 +112,40 @@ async def test_a_reset_lets_the_owner_in_where_a_botnet_stands_before_the_door(
     assert (await strict("203.0.113.50").send("PATCH", uri, json=body)).status == 200
     assert await knock("203.0.113.50", NEW) == 201
     assert await knock("203.0.113.50", PASSWORD) == 401
+
+
+async def test_strangers_do_not_keep_an_owner_out_of_where_he_has_been(strict: At, db: asyncpg.Connection) -> None:
+    owner = await register(strict(ME))
+    for number in range(20, 32):  # what a dozen addresses can do
+        stranger = strict(f"198.51.100.{number}")
+        await stranger.post("/sessions", identification=owner.email, password="a guess")
+        for path in ("resets", "verifications"):
+            asked = await stranger.post(f"/{path}", email=owner.email)
+            if asked.status == 201:
+                for _ in range(3):
+                    await stranger.send("PATCH", asked["self"], json={"code": "000000", "password": NEW})
+    for path in ("/resets", "/verifications"):
+        assert (await strict("198.51.100.40").post(path, email=owner.email)).status == 429
+    assert (await strict(ME).post("/sessions", identification=owner.email, password=PASSWORD)).status == 201
+    verification = (await strict(ME).post("/verifications", email=owner.email))["self"]
+    code = await mailed_code(db, owner, "verification")
+    assert (await strict(ME).send("PATCH", verification, json={"code": another(code)})).status == 400
+    assert (await strict(ME).send("PATCH", verification, json={"code": code})).status == 200
+    reset = (await strict(ME).post("/resets", email=owner.email))["self"]
+    code = await mailed_code(db, owner, "reset")
+    # Where he has never been, his own code is as good as a stranger's guess: none is taken today.
+    assert (await strict("198.51.100.41").send("PATCH", reset, json={"code": code, "password": NEW})).status == 429
+    assert (await strict(ME).send("PATCH", reset, json={"code": code, "password": NEW})).status == 200
+    assert (await strict(ME).post("/sessions", identification=owner.email, password=NEW)).status == 201
+
+
+async def test_guesses_where_an_owner_has_been_have_a_bound_too(strict: At, db: asyncpg.Connection) -> None:
+    owner = await register(strict(ME))
+    reset = (await strict(ME).post("/resets", email=owner.email))["self"]
+    code = await mailed_code(db, owner, "reset")
+    statuses = [
+        (await strict(ME).send("PATCH", reset, json={"code": another(code), "password": NEW})).status for _ in range(3)
+    ]
+    assert statuses == [400] * 3
+    assert (await strict(ME).send("PATCH", reset, json={"code": code, "password": NEW})).status == 429
+    assert await db.fetchval("SELECT array_agg(count) FROM wrong_codes WHERE known") is not None

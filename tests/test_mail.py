@@ -12,7 +12,7 @@ import httpx
 import pypdfium2
 import pytest
 
-from conftest import SECRET, Client, MakePerson, unique
+from conftest import PASSWORD, SECRET, Client, MakePerson, unique
 from mailed import mailed_code
 from mailing import FROM, MailServer, Office, clock_moved, html_of, mail_server, postman, text_of
 from makers import (
@@ -30,6 +30,9 @@ from makers import (
     register,
     section_uri,
 )
+from ticketing.accounts.actions import set_password
+from ticketing.accounts.passwords import hash_password
+from ticketing.accounts.rules import ChangedBy
 from ticketing.letters.posting import Letter, post
 from ticketing.mail import audiences
 from ticketing.orders.jobs import time_out_due
@@ -396,6 +399,39 @@ async def test_letters_about_the_account_itself(
     assert f"Zoe Adams asked for account {person.number} to be deleted" in text_of(message)
     assert "> I move to the moon." in text_of(message)
     assert mail.letters(support) == []
+
+
+async def test_a_new_password_is_told_with_who_stays_signed_in(
+    public: Client, db: asyncpg.Connection, mail: Post, make_person: MakePerson
+) -> None:
+    person = await register(public)
+
+    async def told() -> str:
+        await mail.deliver()
+        return " ".join(text_of(mail.one(person, "password_changed")).split())
+
+    await mail.deliver()
+    own = await person.put(f"/accounts/{person.number}/password", current=PASSWORD, password="battery staple")
+    assert own.status == 200
+    assert "that one stays signed in" in (said := await told())
+    assert "Ask for a password reset at once" in said
+    assert (await person.get("/sessions/active")).status == 200
+
+    uri = (await public.post("/resets", email=person.email))["self"]
+    body = {"code": await mailed_code(db, person, "reset"), "password": "staple battery"}
+    assert (await public.send("PATCH", uri, json=body)).status == 200
+    assert "with a code that we sent by mail, and every device was signed out" in await told()
+    assert (await person.get("/sessions/active")).status == 401
+
+    administrator = await make_person("root", role="administrator")
+    person.email = administrator.email
+    await set_password(db, administrator.id, hash_password(PASSWORD), by=ChangedBy.SERVER)
+    assert "by those who run TickeTing, and every device was signed out" in await told()
+    session = await public.post("/sessions", identification=administrator.username, password=PASSWORD)
+    here = Client(public.http, session["key"])
+    changed = await here.put(f"/accounts/{administrator.number}/password", current=PASSWORD, password="x" * 8)
+    assert changed.status == 200
+    assert "Have whoever runs our server set another one at once" in await told()
 
 
 @pytest.mark.parametrize("letter", ["verification", "reset"])

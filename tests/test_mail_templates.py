@@ -46,15 +46,26 @@ ORDER = {
 }
 REFUND = {"number": "5F0CA11AB1E5", "amount": "45.99 USD", "reason": "", "events": [(JAZZ, LINES[1:])], "count": 1}
 TRANSFER = {"sent": True, "other": "Cleo Day", "other_number": "CL-1", "events": [(JAZZ, LINES[:1])], "count": 2}
-CODE = {"code": "271828", "halves": ("271", "828"), "takes_back": False}
+CODE = {"code": "271828", "halves": ("271", "828"), "minutes": 30, "takes_back": False}
 
 # Each letter with facts, and what both its text and its HTML (as it is read) must say.
 SAMPLES: list[tuple[str, dict[str, Any], list[str]]] = [
     ("welcome", {}, ["Welcome to Ting & Co", "BO-6A39EE8D"]),
     ("verification", CODE, ["271828", "within 30 minutes"]),
-    ("reset", CODE, ["271828", "within 30 minutes"]),
+    ("reset", CODE | {"minutes": 5}, ["271828", "within 5 minutes", "every device is signed out"]),
     ("reset", CODE | {"takes_back": True}, ["271828", "the address of your account again"]),
-    ("password_changed", {}, ["Your password was changed", "BO-6A39EE8D"]),
+    (
+        "password_changed",
+        {"by": "owner", "resets": True},
+        ["Every other device was signed out; that one stays signed in.", "Ask for a password reset at", "BO-6A39EE8D"],
+    ),
+    (
+        "password_changed",
+        {"by": "owner", "resets": False},
+        ["that one stays signed in", "Have whoever runs our server set another one at once"],
+    ),
+    ("password_changed", {"by": "code", "resets": True}, ["every device was signed out", "Secure your mailbox first"]),
+    ("password_changed", {"by": "server", "resets": False}, ["by those who run Ting & Co", "every device was signed"]),
     ("codes_exhausted", {}, ["no further code for it until tomorrow"]),
     ("email_changed", {"days": 0}, ["another e-mail address", "tell support your account number, BO-6A39EE8D"]),
     ("email_changed", {"days": 7}, ["You can take it back from here for 7 days", "a password reset", "BO-6A39EE8D"]),

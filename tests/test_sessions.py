@@ -15,6 +15,7 @@ from conftest import PASSWORD, Answer, Client, MakePerson
 from makers import register
 from ticketing.accounts.actions import set_password
 from ticketing.accounts.passwords import Lane, Passwords, hash_password, is_outdated, is_right
+from ticketing.accounts.rules import ChangedBy
 from ticketing.app import build_app
 from ticketing.kit.overload import Overloaded
 from ticketing.kit.vault import hash_key
@@ -225,7 +226,7 @@ async def test_a_hash_of_other_days_is_replaced_by_todays(public: Client, db: as
 
 async def test_a_new_password_ends_every_session(public: Client, db: asyncpg.Connection) -> None:
     marvin = await register(public)
-    await set_password(db, await id_of_account(db, marvin), hash_password("battery staple"))
+    await set_password(db, await id_of_account(db, marvin), hash_password("battery staple"), by=ChangedBy.SERVER)
     await asyncio.sleep(0.1)
     assert (await marvin.get("/regions")).status == 403
     assert (await public.post("/sessions", identification=marvin.email, password=PASSWORD)).status == 401

@@ -214,8 +214,10 @@ async def set_role(db: Connection, number: str, role: str) -> None:
     await announce(db)
 
 
-async def set_password(db: Connection, account_id: int, password_hash: str, *, but: int | None = None) -> None:
-    """Replace the password: no code sent to the account's address so far resets it, and its owner is told.
+async def set_password(
+    db: Connection, account_id: int, password_hash: str, *, by: rules.ChangedBy, but: int | None = None
+) -> None:
+    """Replace the password: no code sent to the account's address so far resets it, and its owner is told by whom.
 
     One sent to a former address still does, or a thief could hold it off.
     Every session of the account ends, `but` the one in which it was done.
@@ -223,7 +225,7 @@ async def set_password(db: Connection, account_id: int, password_hash: str, *, b
     await db.execute("UPDATE accounts SET password_hash = $2 WHERE id = $1", account_id, password_hash)
     await _end_sessions(db, account_id, but=but)
     await close_requests(db, account_id, Purpose.RESET)
-    await post(db, [Letter("password_changed", account=account_id)])
+    await post(db, [Letter("password_changed", account=account_id, about={"by": by})])
 
 
 async def ensure_administrators_remain(db: Connection, without: int) -> None:

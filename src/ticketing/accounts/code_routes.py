@@ -25,7 +25,7 @@ from .errors import (
     WrongVerificationCode,
 )
 from .passwords import Passwords
-from .rules import Verdict
+from .rules import ChangedBy, Verdict
 from .schemas import Reset, Verification
 
 operations = Operations("Account Verification")
@@ -129,7 +129,7 @@ async def reset_password(call: Call) -> Reply:
         if attempt.verdict is Verdict.RIGHT:
             if attempt.takes_back:
                 await actions.take_back(db, call.the(Vault), attempt.account, attempt.email)
-            await actions.set_password(db, attempt.account, password_hash)
+            await actions.set_password(db, attempt.account, password_hash, by=ChangedBy.CODE)
             act = "account.taken_back" if attempt.takes_back else "account.password_reset"
             await history.record(db, call.new_id(), call.caller, act, f"/accounts/{attempt.number}")
     await _settle(call, bounds, attempt)
@@ -162,25 +162,26 @@ async def _request(call: Call, purpose: Purpose, no_address: type[Invalid]) -> t
     async with call.reading() as db:
         values = await forms.CODE_REQUEST.read(body, db)
         account = await codes.find_addressee(db, purpose, values["email"])
-    await failures.claim_try(call, failures.request_bounds(call, account))
+        known = account == call.caller.account or await failures.is_known_address(db, account, call.address)
+    await failures.claim_try(call, failures.request_bounds(call, purpose, account, known=known))
     request_id = call.new_id()
     async with call.transaction() as db:
         return request_id, await codes.request_code(
-            db, call.the(Vault), call.the(Settings), request_id, purpose, values["email"]
+            db, call.the(Vault), call.the(Settings), request_id, purpose, values["email"], known=known
         )
 
 
 async def _read(call: Call, purpose: Purpose, segment: str, form: Form) -> dict[str, Any]:
     """The body of a try at a request that is open."""
     async with call.reading() as db:
-        request = await codes.get_request(db, purpose, segment)
+        request = await codes.get_request(db, purpose, segment, address=call.address)
         values = await form.read(call.json(), db)
     codes.ensure_open(call.the(Settings), request)
     return values
 
 
 async def _try(call: Call, db: Connection, purpose: Purpose, segment: str, code: str) -> Attempt:
-    return await codes.try_code(db, call.the(Vault), call.the(Settings), purpose, segment, code)
+    return await codes.try_code(db, call.the(Vault), call.the(Settings), purpose, segment, code, address=call.address)
 
 
 async def _settle(call: Call, bounds: Sequence[Bound], attempt: Attempt) -> None:

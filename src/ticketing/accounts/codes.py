@@ -3,6 +3,9 @@
 A code is looked at under the lock of its account, where every wrong one is counted twice: against its own request,
 which then expires, and against the account's day, over all requests. So a thousand sent at once, to whichever process,
 are looked at one after the other, and no more of them than the bounds allow.
+
+An account has two such counts: for codes that were asked for, and are tried, where it has signed in before, and for all
+others. So a stranger who uses up the one has not shut the owner out.
 """
 
 import hmac
@@ -10,6 +13,7 @@ import secrets
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ticketing.guesses.counting import is_known_address
 from ticketing.kit import ids
 from ticketing.kit.database import Connection, Row
 from ticketing.kit.identity import address_identity
@@ -78,9 +82,11 @@ async def find_addressee(db: Connection, purpose: Purpose, email: str) -> int:
 
 
 async def request_code(
-    db: Connection, vault: Vault, settings: Settings, request_id: int, purpose: Purpose, email: str
+    db: Connection, vault: Vault, settings: Settings, request_id: int, purpose: Purpose, email: str, *, known: bool
 ) -> str:
     """Write a request, whose id is `request_id`, and post its code to the address, which is returned as it is kept.
+
+    `known`: the account has signed in before where it is asked for.
 
     An administrator's password is reset at the server alone: no code is right, and none is sent. Nor is one for a new
     password to an address that is yet to be verified as its predecessor was; that one gets a code which takes the
@@ -104,8 +110,8 @@ async def request_code(
     code = str(FIRST + secrets.randbelow(LAST - FIRST + 1))
     is_sent = (is_settled or former is not None) and not (is_reset and account["role"] == "administrator")
     await db.execute(
-        "INSERT INTO codes (id, purpose, account_id, code_hmac, requested_at, expires_at, former_email, former_key)"
-        " SELECT $1, $2, $3, $4, at, at + make_interval(mins => $5::int), $6, $7 FROM clock() AS at",
+        "INSERT INTO codes (id, purpose, account_id, code_hmac, requested_at, expires_at, former_email, former_key,"
+        " known) SELECT $1, $2, $3, $4, at, at + make_interval(mins => $5::int), $6, $7, $8 FROM clock() AS at",
         request_id,
         purpose,
         account["id"],
@@ -113,6 +119,7 @@ async def request_code(
         settings.mailed_code_minutes,
         former,
         None if former is None else key,
+        known,
     )
     if is_sent:
         secret = {"code": code} if former is None else {"code": code, "email": former}
@@ -120,9 +127,11 @@ async def request_code(
     return str(account["email"] if former is None else former)
 
 
-async def get_request(db: Connection, purpose: Purpose, segment: str) -> Row:
-    """The request for a code with this id, as it stands. Raises NotFound."""
-    request = await db.fetchrow(_READ, ids.parse(segment), purpose)
+async def get_request(db: Connection, purpose: Purpose, segment: str, *, address: str = "") -> Row:
+    """The request for a code with this id, as it stands to whoever calls from this address. Raises NotFound."""
+    request = await db.fetchrow(_READ, ids.parse(segment), purpose, False)
+    if request is not None and request["known"] and await is_known_address(db, request["account_id"], address):
+        request = await db.fetchrow(_READ, request["id"], purpose, True)
     if request is None:
         raise NotFound
     return request
@@ -137,7 +146,7 @@ def ensure_open(settings: Settings, request: Row) -> None:
 
 
 async def try_code(
-    db: Connection, vault: Vault, settings: Settings, purpose: Purpose, segment: str, code: str
+    db: Connection, vault: Vault, settings: Settings, purpose: Purpose, segment: str, code: str, *, address: str
 ) -> Attempt:
     """Try a code, in the caller's transaction, which must be committed whatever the verdict is.
 
@@ -151,7 +160,7 @@ async def try_code(
         "SELECT FROM accounts WHERE id = (SELECT account_id FROM codes WHERE id = $1) FOR NO KEY UPDATE",
         ids.parse(segment),
     )
-    request = await get_request(db, purpose, segment)
+    request = await get_request(db, purpose, segment, address=address)
     expected = request["code_hmac"] or b""
     is_right = hmac.compare_digest(expected, _digest(vault, request["id"], code)) and request["may_complete"]
     verdict = _judge(settings, request, is_right=is_right)
@@ -188,7 +197,7 @@ DELETE FROM wrong_codes WHERE ctid = ANY (ARRAY(
 # former address that takes nothing back any more.
 _READ = f"""
 WITH now AS MATERIALIZED (SELECT clock() AS at)
-SELECT code.id, code.purpose, code.account_id, code.code_hmac, code.wrong,
+SELECT code.id, code.purpose, code.account_id, code.code_hmac, code.wrong, code.known, $3::boolean AS as_known,
        code.completed_at IS NOT NULL OR code.expires_at <= now.at AS closed,
        CASE WHEN code.completed_at IS NOT NULL THEN 'Completed' WHEN code.expires_at <= now.at THEN 'Expired'
             ELSE 'Pending' END AS status,
@@ -202,7 +211,8 @@ SELECT code.id, code.purpose, code.account_id, code.code_hmac, code.wrong,
        ceil(extract(epoch FROM now.at::date + 1 - now.at))::int AS seconds_to_midnight
   FROM now, codes code
   JOIN accounts account ON account.id = code.account_id AND account.removed_at IS NULL
-  LEFT JOIN wrong_codes today ON today.account_id = code.account_id AND today.day = (SELECT at::date FROM now)
+  LEFT JOIN wrong_codes today ON today.account_id = code.account_id AND today.known = $3
+       AND today.day = (SELECT at::date FROM now)
  WHERE code.id = $1 AND code.purpose = $2"""
 
 _COUNT_REQUEST = """
@@ -210,15 +220,15 @@ UPDATE codes SET wrong = wrong + 1, expires_at = CASE WHEN wrong + 1 >= $2 THEN 
  WHERE id = $1"""
 
 _COUNT_DAY = """
-INSERT INTO wrong_codes AS today (account_id, day, count) VALUES ($1, clock()::date, 1)
-ON CONFLICT (account_id) DO UPDATE
+INSERT INTO wrong_codes AS today (account_id, known, day, count) VALUES ($1, $2, clock()::date, 1)
+ON CONFLICT (account_id, known) DO UPDATE
    SET count = CASE WHEN today.day = excluded.day THEN today.count + 1 ELSE 1 END, day = excluded.day
 RETURNING count"""
 
 
 async def _count_wrong(db: Connection, vault: Vault, settings: Settings, request: Row) -> None:
     await db.execute(_COUNT_REQUEST, request["id"], settings.mailed_code_tries)
-    if await db.fetchval(_COUNT_DAY, request["account_id"]) == settings.wrong_mailed_codes:
+    if await db.fetchval(_COUNT_DAY, request["account_id"], request["as_known"]) == settings.wrong_mailed_codes:
         sealed = seal(vault, {"email": request["email"]}) if request["takes_back"] else None
         await post(db, [Letter("codes_exhausted", account=request["account_id"], sealed=sealed)])
 

@@ -13,6 +13,7 @@ from . import actions, forms, queries
 from .errors import AccountHoldsTickets, AccountNotFound, LastAdministrator, NotYourAccount, RunsHostAlone
 from .gates import GateCodes
 from .passwords import Passwords
+from .rules import ChangedBy
 from .schemas import Account, Lookup, Preferences
 
 operations = Operations("Account Management")
@@ -114,7 +115,7 @@ async def change_password(call: Call) -> Reply:
         await queries.lock_own(db, call.caller, call.path["number"])
         if await queries.get_password_hash(db, account_id) != known_hash:
             raise Busy  # somebody else has changed it this very moment
-        await actions.set_password(db, account_id, password_hash, but=call.caller.session)
+        await actions.set_password(db, account_id, password_hash, by=ChangedBy.OWNER, but=call.caller.session)
         await history.record(
             db, call.new_id(), call.caller, "account.password_changed", f"/accounts/{call.caller.number}"
         )

@@ -5,7 +5,7 @@ import secrets
 import string
 import unicodedata
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 
 import email_validator
 import idna
@@ -71,6 +71,14 @@ def wire_address(text: str) -> str | None:
 def is_password(text: str) -> bool:
     """Whether this is long enough to be guessed by nobody and short enough to be hashed."""
     return len(text) in PASSWORD_LENGTHS
+
+
+class ChangedBy(StrEnum):
+    """Who set a password: its owner where he is signed in, whoever read a code, or who runs the server."""
+
+    OWNER = "owner"
+    CODE = "code"
+    SERVER = "server"
 
 
 def is_code(text: str) -> bool:

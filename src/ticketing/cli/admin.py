@@ -88,7 +88,7 @@ async def _set_password(number: str, new: str, data_dir: Path | None) -> None:
         account_id = await queries.find_person(one.db, number)
         if account_id is None:
             raise AccountNotFound
-        await actions.set_password(one.db, account_id, hash_password(new))
+        await actions.set_password(one.db, account_id, hash_password(new), by=rules.ChangedBy.SERVER)
         await history.record(one.db, one.new_id(), None, "account.password_set", f"/accounts/{number.upper()}")
     say("The password is set.")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ticketing.accounts.actions import set_password
 from ticketing.accounts.passwords import hash_password, is_right
+from ticketing.accounts.rules import ChangedBy
 from ticketing.kit.database import Connection
 from ticketing.kit.vault import Vault, hash_key
 from ticketing.sessions.actions import new_key
@@ -51,7 +52,7 @@ async def set_credentials(db: Connection, vault: Vault, credentials: Credentials
         return  # they were set together
     hashes = credentials.hashes()
     for username, row in people.items():
-        await set_password(db, row["id"], hashes[username])
+        await set_password(db, row["id"], hashes[username], by=ChangedBy.SERVER)
     await db.execute(
         "UPDATE integrations SET key_hash = $2 WHERE name = $1 AND revoked_at IS NULL",
         SHOP,

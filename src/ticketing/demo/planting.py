@@ -167,7 +167,7 @@ class _Planter:
         await post(self.db, [Letter("welcome", account=self.people[content.NEWCOMER])])
         for purpose in Purpose:
             email = f"{content.NEWCOMER}@example.com"
-            await request_code(self.db, self.vault, self.settings, self.new_id(), purpose, email)
+            await request_code(self.db, self.vault, self.settings, self.new_id(), purpose, email, known=False)
         await accounts.deactivate_account(self.db, gate_codes(self.vault), self.people[content.CLOSED])
         await post(self.db, [Letter("deletion_requested", about={"account": self.people[content.CLOSED]})])
 

@@ -87,13 +87,16 @@ def mailed_code_bounds(call: Call) -> list[Bound]:
     return [Bound(f"mailed code from {network(call.address)}", call.the(Settings).wrong_codes * ADDRESS_FACTOR)]
 
 
-def request_bounds(call: Call, account: int) -> list[Bound]:
-    """What bounds the codes that are mailed: no account's letter box is filled, no address fills everybody's."""
-    most = call.the(Settings).mailed_codes
-    return [
-        Bound(f"code for {account}", most, HOUR_SECONDS),
-        Bound(f"codes for {network(call.address)}", most * REQUESTS_FACTOR, HOUR_SECONDS),
-    ]
+def request_bounds(call: Call, purpose: str, account: int, *, known: bool) -> list[Bound]:
+    """What bounds the codes that are mailed: no account's letter box is filled, no address fills everybody's.
+
+    Those of each purpose are counted apart, and where the account has signed in before (`known`) by themselves: what
+    strangers ask for does not stand in the owner's way.
+    """
+    most, place = call.the(Settings).mailed_codes, network(call.address)
+    narrow = Bound(f"{purpose} code for {account} from {place}", max(1, most // 2), HOUR_SECONDS)
+    spraying = Bound(f"codes for {place}", most * REQUESTS_FACTOR, HOUR_SECONDS)
+    return [narrow] if known else [narrow, spraying, Bound(f"{purpose} code for {account}", most, HOUR_SECONDS)]
 
 
 def registration_bounds(call: Call) -> list[Bound]:

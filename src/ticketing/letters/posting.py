@@ -73,7 +73,7 @@ KINDS: dict[Name, Kind] = {
     "welcome": Kind(),
     "verification": Kind(Lane.SECURITY, sealed=("code",)),
     "reset": Kind(Lane.SECURITY, sealed=("code",)),
-    "password_changed": Kind(Lane.SECURITY),
+    "password_changed": Kind(Lane.SECURITY, about=("by",)),
     "codes_exhausted": Kind(Lane.SECURITY),
     # To the address that is no longer the account's.
     "email_changed": Kind(Lane.SECURITY, sealed=("email",)),

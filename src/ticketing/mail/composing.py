@@ -65,7 +65,9 @@ class Composer:
             recipient = secrets.get("email") or (person.email if person else "")
             if person is None or not recipient:
                 return None
-            content = await COMPOSERS[mail.letter](Desk(db, person, mail.about, secrets, mail.posted_at))
+            content = await COMPOSERS[mail.letter](
+                Desk(db, person, mail.about, secrets, mail.posted_at, self._settings)
+            )
         if content is None:
             return None
         attachments = await self._print(mail, person, content)

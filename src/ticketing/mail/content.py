@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from ticketing.kit.database import Connection
+from ticketing.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Desk:
     about: Mapping[str, Any]
     secrets: Mapping[str, str]
     posted_at: datetime
+    settings: Settings
 
 
 @dataclass(frozen=True, slots=True)

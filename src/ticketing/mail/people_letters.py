@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from ticketing.accounts import former_addresses
+from ticketing.accounts.rules import ChangedBy
 from ticketing.hosts.queries import IS_INVITED
 from ticketing.kit.identity import address_identity
 
@@ -23,10 +24,18 @@ async def _plain(_desk: Desk) -> Content:
 
 
 async def _with_code(desk: Desk) -> Content:
-    """`code` as it is typed, in two halves as it is read."""
+    """`code` as it is typed, in two halves as it is read, and for how many `minutes` it is good."""
     code = desk.secrets["code"]
     halves = (code[: len(code) // 2], code[len(code) // 2 :])
-    return Content({"code": code, "halves": halves, "takes_back": "email" in desk.secrets})
+    facts = {"code": code, "halves": halves, "minutes": desk.settings.mailed_code_minutes}
+    return Content(facts | {"takes_back": "email" in desk.secrets})
+
+
+async def _password_changed(desk: Desk) -> Content:
+    """`by` whom (`ChangedBy`), and whether a code `resets` it: an administrator is sent none."""
+    role = await desk.db.fetchval("SELECT role FROM accounts WHERE id = $1", desk.person.id)
+    by = desk.about.get("by", ChangedBy.CODE)  # what was posted by an earlier version does not say
+    return Content({"by": by, "resets": role != "administrator"})
 
 
 async def _email_changed(desk: Desk) -> Content:
@@ -62,12 +71,13 @@ async def _host_invitation(desk: Desk) -> Content | None:
     return Content({"host": title(row["name"]), "inviter": person_name(row["first_name"], row["last_name"])})
 
 
-_PLAIN: Sequence[str] = ("welcome", "password_changed", "codes_exhausted")
+_PLAIN: Sequence[str] = ("welcome", "codes_exhausted")
 
 COMPOSERS: dict[str, Compose] = {
     **dict.fromkeys(_PLAIN, _plain),
     "verification": _with_code,
     "reset": _with_code,
+    "password_changed": _password_changed,
     "email_changed": _email_changed,
     "deactivated": _with_reason,
     "deletion_requested": _deletion_requested,
