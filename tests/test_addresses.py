@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from conftest import PASSWORD, Client
+from conftest import PASSWORD, Answer, Client, unique
 from makers import register
 from ticketing.app import build_app
 from ticketing.settings import BadSetting, Settings
@@ -125,3 +125,20 @@ async def test_a_key_that_was_valid_here_is_not_refused_for_a_flood_next_door(
         flooded = await replace(public, http=door, key="0" * 32).get("/regions")
     assert flooded.status == 429
     assert (await replace(alice, http=door).get("/regions")).status == 200
+
+
+async def test_an_address_registers_so_many_an_hour(doors: Any, public: Client, administrator: Client) -> None:
+    door = await doors(trusted_proxies="10.0.0.0/8", registrations_per_hour=2)
+
+    async def registration(address: str, name: str, caller: Client = public) -> Answer:
+        client = replace(caller, http=door, headers={"X-Forwarded-For": address})
+        return await client.post("/accounts", username=name, email=f"{name}@example.com", password=PASSWORD)
+
+    robot, shop = "198.51.100.11", "198.51.100.12"
+    taken = unique("taken").replace(" ", "")
+    assert (await registration(robot, taken)).status == 201
+    assert (await registration(robot, taken)).status == 409  # what was not made counts for nothing
+    statuses = [(await registration(robot, f"{taken}{number}")).status for number in range(3)]
+    assert statuses == [201, 429, 429]
+    assert (await registration(shop, f"{taken}9")).status == 201
+    assert (await registration(robot, f"{taken}8", administrator)).status == 201

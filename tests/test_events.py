@@ -106,6 +106,7 @@ async def test_a_host_registers_an_event(administrator: Client, alice: Client, d
         "venue": venue | {"region": region},
         "disclaimer": "At your own risk",
         "tags": ["homelander", "A-Train", "homelander"],
+        "ticketsPerCustomer": None,
         "popularity": 0,
         "banner": f"http://tickets.test/media/banner/{uri.rsplit('/', 1)[1]}",
         "thumbnail": f"http://tickets.test/media/thumbnail/{uri.rsplit('/', 1)[1]}",

@@ -166,3 +166,33 @@ def test_serials_tell_where_they_open_and_cannot_be_guessed() -> None:
     serials = {new_serial("Dark Winter", "Backstage") for _ in range(500)}
     assert len(serials) == 500
     assert all(len(one) == 19 and set(one[11:]) <= set(ALPHABET) for one in serials)
+
+
+def test_a_host_says_less_or_more_than_the_platform() -> None:
+    limits = Limits(open_orders=50, tickets_per_event=4)
+    less, more = section(), section(free=90)
+    less.tickets_per_customer, more.tickets_per_customer = 2, 9
+    assert reasons(place(wish((FLOOR, 3)), wish((FLOOR, 2)), sections=(less,), limits=limits)) == [Reason.LIMIT, None]
+    assert reasons(place(wish((FLOOR, 9)), sections=(more,), limits=limits)) == [None]
+    assert reasons(place(wish((FLOOR, 1)), sections=(more,), limits=limits, usage=Usage(tickets={EVENT: 9}))) == [
+        Reason.LIMIT
+    ]
+    assert reasons(place(wish((FLOOR, 3)), sections=(less,))) == [Reason.LIMIT]  # also where the platform says nothing
+    assert reasons(place(wish((FLOOR, 3), privileged=True), sections=(less,))) == [None]
+
+
+def test_what_costs_nothing_may_have_limits_of_its_own() -> None:
+    limits = Limits(open_orders=50, tickets_per_event=6, free_per_event=2, free_verified=True)
+    stranger = Usage(verified=False)
+    assert reasons(place(wish((FLOOR, 1)), sections=(section(price=0),), limits=limits, usage=stranger)) == [
+        Reason.UNVERIFIED
+    ]
+    assert reasons(place(wish((FLOOR, 1)), sections=(section(),), limits=limits, usage=stranger)) == [None]
+    free = section(price=0)
+    assert reasons(place(wish((FLOOR, 3)), wish((FLOOR, 2)), wish((FLOOR, 1)), sections=(free,), limits=limits)) == [
+        *(Reason.LIMIT, None, Reason.LIMIT),
+    ]
+    assert reasons(place(wish((FLOOR, 6)), sections=(section(),), limits=limits)) == [None]
+    free.tickets_per_customer = 1
+    assert reasons(place(wish((FLOOR, 2)), sections=(free,), limits=limits)) == [Reason.LIMIT]
+    assert reasons(place(wish((FLOOR, 3), privileged=True), sections=(free,), limits=limits, usage=stranger)) == [None]

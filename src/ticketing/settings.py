@@ -20,7 +20,8 @@ from .web.addresses import parse_networks
 PREFIX = "TICKETING_"
 LARGEST = 2_000_000_000
 MAY_BE_ZERO = (
-    *("tickets_per_customer", "session_idle_minutes", "session_minutes", "metrics_port"),
+    *("tickets_per_customer", "free_tickets_per_customer", "session_idle_minutes", "session_minutes", "metrics_port"),
+    *("address_traffic_per_minute", "answers_kept", "sessions_per_account"),
     *("keep_sessions_days", "keep_letters_days", "keep_refused_scans_days", "keep_history_days"),
 )
 PAYMENT_PROVIDERS = ("sandbox", "stripe")
@@ -61,6 +62,10 @@ class Settings:
     tickets_per_order: int = _knob(50, "most tickets in one order")
     open_orders_per_customer: int = _knob(50, "most orders a customer may have waiting for payment")
     tickets_per_customer: int = _knob(50, "most tickets of one customer per event; 0: no limit")
+    free_tickets_per_customer: int = _knob(
+        0, "most tickets of one customer per event in orders that cost nothing, with those that he has; 0: as paid ones"
+    )
+    free_tickets_verified: str = _knob("off", "`on`: orders that cost nothing are for verified e-mail addresses only")
     hold_back_changes: str = _knob(
         "off",
         "`on`: what hosts change of approved events (title, description, pictures, place, dates) waits for approval",
@@ -185,6 +190,8 @@ class Settings:
             raise BadSetting(f"TICKETING_FEES: {error}") from None
         if self.log_format not in ("auto", "json", "pretty"):
             raise BadSetting("TICKETING_LOG_FORMAT is none of `auto`, `json`, `pretty`.")
+        if self.free_tickets_verified not in ("on", "off"):
+            raise BadSetting("TICKETING_FREE_TICKETS_VERIFIED is neither `on` nor `off`.")
         if self.hold_back_changes not in ("on", "off"):
             raise BadSetting("TICKETING_HOLD_BACK_CHANGES is neither `on` nor `off`.")
         if self.dev_pages not in ("on", "off"):

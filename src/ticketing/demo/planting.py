@@ -24,10 +24,10 @@ from ticketing.hosts.schemas import HOST
 from ticketing.kit.database import Connection, Database
 from ticketing.kit.vault import Vault
 from ticketing.letters.posting import Letter, post
-from ticketing.orders.intake import new_number
+from ticketing.orders.intake import limits_of, new_number
 from ticketing.orders.locking import lock_order
 from ticketing.orders.placing import Placement, Terms, place_orders
-from ticketing.orders.rules import Limits, Wish
+from ticketing.orders.rules import Wish
 from ticketing.payments.attempts import conclude, open_attempt
 from ticketing.payments.providers import Token
 from ticketing.payments.providers.cards import part_of
@@ -246,7 +246,7 @@ class _Planter:
             for who, section, quantity in [*free, *bought]
         ]
         bands = parse_bands(self.settings.fees)
-        limits = Limits(self.settings.open_orders_per_customer, self.settings.tickets_per_customer)
+        limits = limits_of(self.settings)
         terms = Terms(limits, lambda cents: fee_cents(cents, bands), self.settings.hold_seconds, self.settings.currency)
         for outcome in await place_orders(self.db, wishes, terms, self.new_id):
             if not isinstance(outcome, Placement):

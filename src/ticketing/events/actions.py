@@ -19,10 +19,10 @@ from .queries import RunEvent
 _REGISTER = """
 INSERT INTO events (id, host_id, category_id, subcategory, venue_id, timezone, type, title, description, status, public,
                     featured, start_text, end_text, starts_at, ends_at, disclaimer, tags, published_at, title_key,
-                    title_sort, search_text, search_pieces, doors_text, doors_at)
+                    title_sort, search_text, search_pieces, doors_text, doors_at, tickets_per_customer)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'Draft', $10,
         $11, $12, $13, instant($12, $6), instant($13, $6), $14, $15::text::jsonb, clock(), $16, $17, $18, $19, $20,
-        instant($20, $6))"""
+        instant($20, $6), $21)"""
 
 _UPDATE = """
 UPDATE events SET category_id = coalesce($2, category_id), subcategory = coalesce($3, subcategory),
@@ -33,7 +33,8 @@ UPDATE events SET category_id = coalesce($2, category_id), subcategory = coalesc
        doors_text = coalesce($19, doors_text), doors_at = instant(coalesce($19, doors_text), $5),
        disclaimer = coalesce($13, disclaimer), tags = coalesce($14::text::jsonb, tags),
        title_key = coalesce($15, title_key), title_sort = coalesce($16, title_sort),
-       search_text = coalesce($17, search_text), search_pieces = coalesce($18, search_pieces)
+       search_text = coalesce($17, search_text), search_pieces = coalesce($18, search_pieces),
+       tickets_per_customer = CASE WHEN $20 THEN $21 ELSE tickets_per_customer END
  WHERE id = $1"""
 
 
@@ -112,6 +113,7 @@ async def register_event(db: Connection, vault: Vault, event_id: int, token_id: 
         _tags(values["tags"]),
         *_title_keys(values["title"]),
         values["doors"],
+        values["ticketsPerCustomer"],
     )
     await issue_token(db, vault, token_id, event_id, is_global=True)
 
@@ -142,6 +144,8 @@ async def update_event(db: Connection, event: RunEvent, values: dict[str, Any]) 
             _tags(values["tags"]) if "tags" in values else None,
             *(_title_keys(title) if title is not None else (None,) * 4),
             values.get("doors"),
+            "ticketsPerCustomer" in values,
+            values.get("ticketsPerCustomer"),
         )
     if zone != event.timezone:
         await _move_sales(db, event.id, zone)

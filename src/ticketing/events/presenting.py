@@ -50,7 +50,7 @@ NOW = "extract(epoch FROM (SELECT clock()))::float8 AS now"
 COLUMNS = f"""
 event.id, event.published_at, event.title, event.description, event.status, event.type, event.public, event.featured,
 event.subcategory, event.start_text, event.end_text, event.doors_text, event.disclaimer, event.tags, event.host_id,
-{NOW},
+event.tickets_per_customer, {NOW},
 {HOST_COLUMNS}, {CATEGORY_COLUMNS}, {VENUE_COLUMNS},
 (SELECT json_agg({STORED_SECTION})
    FROM sections section WHERE section.event_id = event.id AND section.removed_at IS NULL) AS sections"""
@@ -127,6 +127,7 @@ def build_event(row: Row, shown: Presentation) -> Event:
         venue=build_event_venue(row, shown.maps, shown.media),
         disclaimer=row["disclaimer"],
         tags=_tags.decode(row["tags"]),
+        tickets_per_customer=row["tickets_per_customer"],
         popularity=sum(one.sold for one in stored),
         banner=f"{shown.media}/banner/{event_id}",
         thumbnail=f"{shown.media}/thumbnail/{event_id}",

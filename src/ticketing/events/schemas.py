@@ -64,7 +64,10 @@ class Section(msgspec.Struct, rename="camel"):
 
 
 class Event(msgspec.Struct, rename="camel"):
-    """What is on: `start`, `end`, `doors` are echoed as they were sent, local to the venue when without an offset."""
+    """What is on: `start`, `end`, `doors` are echoed as they were sent, local to the venue when without an offset.
+
+    `ticketsPerCustomer`: how many tickets of it one customer may have; null: as many as the platform allows.
+    """
 
     uri: str = msgspec.field(name="self")
     published: str
@@ -83,6 +86,7 @@ class Event(msgspec.Struct, rename="camel"):
     venue: EventVenue
     disclaimer: str
     tags: list[str]
+    tickets_per_customer: int | None
     popularity: int
     banner: str
     thumbnail: str
@@ -118,6 +122,13 @@ _DETAILS = [
     Field("doors", moment(), required=False, description="before it gates admit nobody"),
     Field("disclaimer", text(10_000, lines=True), required=False),
     Field("tags", texts(example=["film"]), required=False, empty=()),
+    Field(
+        "ticketsPerCustomer",
+        integer(1, MOST_PLACES, example=4),
+        required=False,
+        empty=None,
+        description="how many tickets one customer may have; unset: as many as the platform allows",
+    ),
     *PICTURES.values(),
 ]
 

@@ -27,6 +27,13 @@ class LimitReached(Conflict):
     details = about("order", "pay for or cancel open orders first, or order fewer tickets")
 
 
+class NotVerified(Conflict):
+    """Where the platform says so, what costs nothing is for verified addresses."""
+
+    text = "Free tickets are for accounts with a verified e-mail address."
+    details = about("customer", "verify the e-mail address of the account first: a code is sent by POST /verifications")
+
+
 class PriceChanged(Conflict):
     """The order would cost another total than was expected; nothing is held."""
 

@@ -185,11 +185,21 @@ def new_number() -> str:
     return secrets.token_hex(6).upper()
 
 
+def limits_of(settings: Settings) -> Limits:
+    """How much one customer may have, as the settings say."""
+    return Limits(
+        settings.open_orders_per_customer,
+        settings.tickets_per_customer,
+        settings.free_tickets_per_customer,
+        free_verified=settings.free_tickets_verified == "on",
+    )
+
+
 def build_intake(database: Database, settings: Settings) -> Intake:
     """The intake of a process, on the terms that the settings give."""
     bands = parse_bands(settings.fees)
     terms = Terms(
-        limits=Limits(settings.open_orders_per_customer, settings.tickets_per_customer),
+        limits=limits_of(settings),
         fee=lambda cents: fee_cents(cents, bands),
         hold_seconds=settings.hold_seconds,
         currency=settings.currency,

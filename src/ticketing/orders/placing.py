@@ -28,7 +28,7 @@ from .rules import Granted, Limits, PriceState, Refused, SectionState, Usage, Wi
 # tickets, what is held, and holds that lapsed or were given up less than the length of a hold ($3) ago: otherwise who
 # cancels and orders anew has the places for ever.
 _READ_CUSTOMERS = f"""
-SELECT customer.id, {short_columns("customer")},
+SELECT customer.id, {short_columns("customer")}, customer.verified,
        (SELECT count(*) FROM orders
          WHERE orders.customer_id = customer.id AND orders.held_until > (SELECT clock())
            AND orders.status <> 'Timed Out')::int
@@ -55,7 +55,7 @@ _READ_SECTIONS = """
 WITH now AS MATERIALIZED (SELECT clock() AS at)
 SELECT now.at, section.id, section.event_id, event.title, section.name, section.description,
        section.capacity - section.sold - section.held AS free, section.base_price_cents,
-       event.status = 'Cancelled' AS cancelled,
+       event.status = 'Cancelled' AS cancelled, event.tickets_per_customer,
        event.status = 'Listed' AND event.over_at > now.at AND section.active
            AND (section.sales_start IS NULL OR section.sales_start <= now.at)
            AND (section.sales_end IS NULL OR section.sales_end > now.at) AS on_sale,
@@ -130,7 +130,7 @@ async def place_orders(
     """
     everybody = sorted({wish.customer_id for wish in wishes})
     await lock_accounts(db, everybody)
-    events = {line[0] for wish in wishes for line in wish.lines} if terms.limits.tickets_per_event else set()
+    events = {line[0] for wish in wishes for line in wish.lines}
     rows = await db.fetch(_READ_CUSTOMERS, everybody, list(events), terms.hold_seconds)
     customers = {row["id"]: row for row in rows}
     now, sections = await lock_sections(db, {line[1] for wish in wishes for line in wish.lines})
@@ -186,12 +186,13 @@ def _section_state(row: Row) -> SectionState:
         on_sale=row["on_sale"],
         cancelled=row["cancelled"],
         prices=[PriceState(*price) for price in prices],
+        tickets_per_customer=row["tickets_per_customer"],
     )
 
 
 def _usage(row: Row) -> Usage:
     tickets = _tickets.decode(row["tickets"]) if row["tickets"] else {}
-    return Usage(row["open_orders"], tickets)
+    return Usage(row["open_orders"], tickets, row["verified"])
 
 
 async def _write(

@@ -21,6 +21,7 @@ from .errors import (
     NothingToPrint,
     NotPlaced,
     NotTheCustomer,
+    NotVerified,
     PriceChanged,
 )
 from .intake import AlreadyPlaced, Intake, new_number
@@ -38,7 +39,7 @@ operations = Operations("Placing an Order")
     status=201,
     form=ORDER,
     retried=False,
-    errors=[AccountNotFound, NotForThisAccount, NotPlaced, LimitReached, PriceChanged],
+    errors=[AccountNotFound, NotForThisAccount, NotPlaced, LimitReached, NotVerified, PriceChanged],
 )
 async def place_order(call: Call) -> Reply:
     """Place a new order.
@@ -100,7 +101,8 @@ def _asked(call: Call, body: dict[str, Any]) -> tuple[tuple[tuple[int, int, int]
 def _refusal(reason: Reason) -> Refusal:
     if reason is Reason.UNKNOWN_SECTION:
         return InvalidValues(about("items", "names a section that does not exist"))
-    return {Reason.LIMIT: LimitReached, Reason.PRICE: PriceChanged}.get(reason, NotPlaced)()
+    refusals = {Reason.LIMIT: LimitReached, Reason.PRICE: PriceChanged, Reason.UNVERIFIED: NotVerified}
+    return refusals.get(reason, NotPlaced)()
 
 
 def _placed(placement: Placement) -> Order:

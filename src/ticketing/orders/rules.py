@@ -24,6 +24,7 @@ class Reason(Enum):
     NOT_AVAILABLE = "not enough left, not on sale, or not listed"
     LIMIT = "limit of tickets or open orders"
     PRICE = "it costs another price than was expected"
+    UNVERIFIED = "it costs nothing, and the customer's address is not verified"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,10 @@ class PriceState:
 
 @dataclass(slots=True)
 class SectionState:
-    """A locked section: what it holds, and the prices now open (the base price is always)."""
+    """A locked section: what it holds, and the prices now open (the base price is always).
+
+    `tickets_per_customer` is what its event's host says, if anything.
+    """
 
     id: int
     event_id: int
@@ -67,22 +71,40 @@ class SectionState:
     on_sale: bool
     cancelled: bool
     prices: list[PriceState]
+    tickets_per_customer: int | None = None
 
 
 @dataclass(slots=True)
 class Usage:
-    """What a customer already has: open orders, and per event tickets that are live, held, or were let go lately."""
+    """What a customer already has: open orders, and per event tickets that are live, held, or were let go lately.
+
+    `verified`: his e-mail address is.
+    """
 
     open_orders: int = 0
     tickets: dict[int, int] = field(default_factory=dict)
+    verified: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much one customer may have; 0 tickets per event is no limit."""
+    """How much one customer may have; 0 tickets per event is no limit.
+
+    Of orders that cost nothing: `free_per_event` tickets, with those that he has, and whether his address must be
+    verified (`free_verified`).
+    """
 
     open_orders: int
     tickets_per_event: int
+    free_per_event: int = 0
+    free_verified: bool = False
+
+    def of_event(self, section: SectionState, *, is_free: bool) -> int:
+        """How many tickets of a section's event; 0: no limit."""
+        most = self.tickets_per_event if section.tickets_per_customer is None else section.tickets_per_customer
+        if not is_free or not self.free_per_event:
+            return most
+        return min(most, self.free_per_event) if most else self.free_per_event
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +188,8 @@ def _decide_one(
     )
     if wish.expected_cents is not None and wish.expected_cents != granted.total_cents:
         return Refused(wish, Reason.PRICE)
+    if granted.is_free and limits.free_verified and not (wish.privileged or usage[wish.customer_id].verified):
+        return Refused(wish, Reason.UNVERIFIED)
     if _passes_limits(granted, usage[wish.customer_id], limits):
         _take(granted, usage[wish.customer_id])
         return granted
@@ -193,11 +217,15 @@ def cheapest(base_cents: int, prices: Sequence[PriceState], quantity: int) -> li
 def _passes_limits(granted: Granted, usage: Usage, limits: Limits) -> bool:
     if not granted.is_free and usage.open_orders >= limits.open_orders:
         return False
-    if limits.tickets_per_event and not granted.wish.privileged:
-        wanted: dict[int, int] = {}
-        for line in granted.lines:
-            wanted[line.section.event_id] = wanted.get(line.section.event_id, 0) + line.quantity
-        return all(usage.tickets.get(event, 0) + n <= limits.tickets_per_event for event, n in wanted.items())
+    if granted.wish.privileged:
+        return True
+    wanted: dict[int, int] = {}
+    for line in granted.lines:
+        event = line.section.event_id
+        wanted[event] = wanted.get(event, 0) + line.quantity
+        most = limits.of_event(line.section, is_free=granted.is_free)
+        if most and usage.tickets.get(event, 0) + wanted[event] > most:
+            return False
     return True
 
 

@@ -15,7 +15,7 @@ from .words import N_, id_of
 
 pages = Pages()
 
-TEXTS = ("title", "description", "start", "end", "doors", "disclaimer", "venue", "host", "type")
+TEXTS = ("title", "description", "start", "end", "doors", "disclaimer", "venue", "host", "type", "ticketsPerCustomer")
 SECTION_FIELDS = ("name", "description", "basePrice", "salesStart", "salesEnd", "capacity")
 PRICE_FIELDS = ("name", "price", "from", "to", "quantity")
 
@@ -68,6 +68,7 @@ async def _read_event(form: Form) -> tuple[dict[str, Any], dict[str, Any]]:
         "public": bool(filled["public"]),
         "venue": f"/venues/{filled['venue']}" if filled["venue"] else "",
         **{name: filled[name] for name in ("start", "end", "doors", "disclaimer")},
+        "ticketsPerCustomer": filled["ticketsPerCustomer"] or None,
         "tags": [tag.strip() for tag in filled["tags"].split(",") if tag.strip()],
     }
     for kind in ("banner", "thumbnail"):
@@ -125,6 +126,7 @@ def _filled_from(event: dict[str, Any]) -> dict[str, Any]:
         "venue": id_of(event["venue"]["self"]),
         "kind": f"{id_of(event['category']['self'])}|{event['subcategory']}",
         "tags": ", ".join(event["tags"]),
+        "ticketsPerCustomer": event["ticketsPerCustomer"] or "",
         "public": "yes" if event["public"] else "",
     }
 

@@ -33,6 +33,9 @@ SAYINGS = {
     "You have reached the limit of tickets or open orders.": N_(
         "You have as many tickets for this event, or unpaid orders, as one person may have."
     ),
+    "Free tickets are for accounts with a verified e-mail address.": N_(
+        "Free tickets are for verified addresses: please verify yours first, under your account."
+    ),
     "The provided account verification code is incorrect.": N_("This code is not right. Look at the newest letter."),
     "The provided password reset code is incorrect.": N_("This code is not right. Look at the newest letter."),
     "The verification has already been completed or has expired.": N_(
