@@ -144,6 +144,7 @@ place_order                    401  403  403  201  403* 403* 403* 403  403  403*
     {"customer": "$number", "items": {"/events/$event/sections/$section": 1}}
 retrieve_order                 401  403  403  200  403* 403* 403* 403  403  200  200
 print_order_tickets            401  403  403  200  403* 403* 403* 403  403  200  200
+resend_order_tickets           401  403  403  202  403* 403* 403* 403  403  202  202
 cancel_order                   401  403  403  200  403* 403* 403* 403  403  403* 200   order=placed
 settle_order                   401  403  403  400  403* 403* 403* 403  403  403* 400   order=placed
 list_payments                  401  403  403  200  403* 403* 403* 403  403  200  200

@@ -227,3 +227,29 @@ async def test_every_link_leads_somewhere_and_no_empty_form_breaks_anything(app:
                 assert sent.status_code < 500, (sent.status_code, action)
     assert len(seen) > 15
     await asyncio.gather(visitor.http.aclose())
+
+
+async def test_the_tickets_of_an_order_are_mailed_again_by_a_button(app: Any, db: Any) -> None:
+    """Pressed twice by a double click, one letter goes out; the desk has the button too."""
+    customer, support = await Visitor(app).sign_in("customer"), await Visitor(app).sign_in("support")
+    numbers = re.findall(r'href="/orders/([0-9A-F]+)"', (await customer.get("/orders")).text)
+    sent = 0
+    for number in numbers:
+        for visitor, page in ((customer, f"/orders/{number}"), (support, f"/desk/orders/{number}")):
+            form = rf'<form method="post" action="{page}/letters".*?name="once" value="([^"]+)"'
+            found = re.search(form, (await visitor.get(page)).text, re.DOTALL)
+            if found is None:
+                continue
+            before = await db.fetchval("SELECT count(*) FROM mails WHERE letter = 'order_fulfilled'")
+            answers = [await visitor.post(f"{page}/letters", {"once": found[1]}) for _click in range(2)]
+            after = await db.fetchval("SELECT count(*) FROM mails WHERE letter = 'order_fulfilled'")
+            if answers[0].status_code == 409:
+                assert ("There is nothing to send" in answers[0].text, after) == (True, before)
+                continue
+            assert [one.headers["location"] for one in answers] == [page, page]
+            assert "on their way to the address" in (await visitor.get(page)).text
+            assert after == before + 1
+            sent += 1
+    assert sent >= 2
+    for visitor in (customer, support):
+        await visitor.http.aclose()

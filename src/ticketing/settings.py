@@ -131,6 +131,8 @@ class Settings:
     )
     declined_payments: int = _knob(30, "declined payments of one customer within 15 minutes, over all workers")
     mailed_codes: int = _knob(20, "codes mailed to one account within an hour, over all workers")
+    resent_orders: int = _knob(3, "times that the tickets of one order are mailed again within an hour")
+    resent_letters: int = _knob(20, "letters with tickets that one customer is mailed again within a day")
     cors_origins: str = _knob(
         "", "origins allowed to call from a browser, comma-separated (`http://localhost:*`: any port); empty: none"
     )

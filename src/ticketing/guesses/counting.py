@@ -28,6 +28,7 @@ from ticketing.web.operations import Call
 
 WINDOW_SECONDS = 15 * 60
 HOUR_SECONDS = 3600
+DAY_SECONDS = 24 * HOUR_SECONDS
 ADDRESS_FACTOR = 20  # wrong passwords, and wrong mailed codes, of one address, over all accounts
 SESSIONS_LOOKED_AT = 100
 REQUESTS_FACTOR = 100  # codes mailed because of one address, over all accounts
@@ -97,6 +98,15 @@ def request_bounds(call: Call, purpose: str, account: int, *, known: bool) -> li
     narrow = Bound(f"{purpose} code for {account} from {place}", max(1, most // 2), HOUR_SECONDS)
     spraying = Bound(f"codes for {place}", most * REQUESTS_FACTOR, HOUR_SECONDS)
     return [narrow] if known else [narrow, spraying, Bound(f"{purpose} code for {account}", most, HOUR_SECONDS)]
+
+
+def resending_bounds(call: Call, order: int, customer: int) -> list[Bound]:
+    """What bounds the tickets that are mailed again, whoever asks for it: of one order, and to one customer."""
+    settings = call.the(Settings)
+    return [
+        Bound(f"letters of order {order}", settings.resent_orders, HOUR_SECONDS),
+        Bound(f"letters of orders to {customer}", settings.resent_letters, DAY_SECONDS),
+    ]
 
 
 def registration_bounds(call: Call) -> list[Bound]:

@@ -20,6 +20,13 @@ class NothingToPrint(Conflict):
     details = about("order", "none of its tickets is both in the customer's wallet and good for a gate")
 
 
+class NothingToSend(Conflict):
+    """None of its tickets is both the customer's still and good for a gate, or the customer has no address."""
+
+    text = "This order has no tickets that could be sent."
+    details = about("order", "none of its tickets is both in the customer's wallet and good for a gate")
+
+
 class LimitReached(Conflict):
     """One customer may not have so many tickets or open orders."""
 

@@ -8,11 +8,12 @@ from ticketing.accounts.queries import ShortAccount, build_short_account, short_
 from ticketing.kit import clock
 from ticketing.kit.database import Connection, Row
 from ticketing.kit.money import to_amount
+from ticketing.tickets.printing import has_sheets
 from ticketing.web.callers import Caller
 from ticketing.web.errors import NotFound
 from ticketing.web.paging import Always, Filter, Listing, condition_of
 
-from .errors import NotTheCustomer
+from .errors import NothingToSend, NotTheCustomer
 from .rules import Status, storable
 from .schemas import Item, Order
 
@@ -151,6 +152,23 @@ async def readable_order(db: Connection, caller: Caller, number: str) -> int:
     """The id of the order, if this caller may see it. Raises NotFound, NotTheCustomer."""
     row = await db.fetchrow("SELECT id, customer_id FROM orders WHERE number = $1", storable(number))
     return int(_if_seen(caller, row)["id"])
+
+
+async def sendable_order(db: Connection, caller: Caller, number: str) -> Row:
+    """The id and customer of an order whose tickets can be mailed to its customer, if this caller may see it.
+
+    Raises NotFound, NotTheCustomer, NothingToSend.
+    """
+    row = await db.fetchrow(
+        "SELECT orders.id, orders.customer_id, orders.status = 'Fulfilled' AND customer.email <> ''"
+        " AND customer.removed_at IS NULL AND NOT customer.integration AS has_reader"
+        f" FROM {_SOURCE} WHERE orders.number = $1",
+        storable(number),
+    )
+    order = _if_seen(caller, row)
+    if not (order["has_reader"] and await has_sheets(db, order["id"])):
+        raise NothingToSend
+    return order
 
 
 def _if_seen(caller: Caller, row: Row | None) -> Row:

@@ -4,7 +4,10 @@ from typing import Any
 
 from ticketing.accounts.errors import AccountNotFound, NotYourAccount
 from ticketing.accounts.queries import account_for, find_account
+from ticketing.guesses import counting
+from ticketing.history.recording import record
 from ticketing.kit.database import Connection
+from ticketing.letters.posting import Letter, post
 from ticketing.settings import Settings
 from ticketing.tickets.printing import order_pdf
 from ticketing.web.errors import InvalidValues, Refusal, about
@@ -19,6 +22,7 @@ from .errors import (
     NotCancellable,
     NotForThisAccount,
     NothingToPrint,
+    NothingToSend,
     NotPlaced,
     NotTheCustomer,
     NotVerified,
@@ -170,6 +174,24 @@ async def print_order_tickets(call: Call) -> Reply:
     if printed is None:
         raise NothingToPrint
     return private_file(printed, "application/pdf", f"tickets-{number}.pdf")
+
+
+@operations("POST /orders/{order}/letters", status=202, errors=[NotTheCustomer, NothingToSend])
+async def resend_order_tickets(call: Call) -> Reply:
+    """Send an order's tickets again.
+
+    The letter that came with the tickets, once more: to the e-mail address that the customer's account has now, with
+    those of the tickets attached that he still holds. For the customer, support and administrators; so often an hour
+    for one order, and so often a day for one customer.
+    """
+    number = call.path["order"]
+    async with call.reading() as db:
+        order = await queries.sendable_order(db, call.caller, number)
+    await counting.claim_try(call, counting.resending_bounds(call, order["id"], order["customer_id"]))
+    async with call.transaction() as db:
+        await post(db, [Letter("order_fulfilled", account=order["customer_id"], about={"order": order["id"]})])
+        await record(db, call.new_id(), call.caller, "order.tickets_sent", f"/orders/{number}")
+    return done("The tickets are on their way to the customer's e-mail address.", 202)
 
 
 @operations("DELETE /orders/{order}", errors=[NotTheCustomer, NotCancellable, BeingPaid])

@@ -10,6 +10,7 @@ from .faults import trouble_of
 from .frame import Pages, show
 from .offers import event_offer, is_over, section_offers
 from .visits import Visit
+from .wallet import resend_tickets
 from .words import N_
 
 pages = Pages()
@@ -227,6 +228,17 @@ async def refund(visit: Visit) -> Response:
     await ensure_staff(visit, administrator=True)
     path = f"/orders/{visit.part('order')}"
     return await _about_order(visit, "POST", f"{path}/refunds", {"reason": form.text("reason")}, once=form.once)
+
+
+@pages("POST /desk/orders/{order}/letters")
+async def send_again(visit: Visit) -> Response:
+    """Mail the tickets of an order to its customer once more."""
+    form = await visit.form()
+    await ensure_staff(visit)
+    if trouble := await resend_tickets(visit, form.once):
+        return await _show_order(visit, **trouble)
+    visit.tell("tickets_mailed")
+    return visit.go(f"/desk/orders/{visit.part('order')}")
 
 
 @pages("POST /desk/orders/{order}/cancellations")

@@ -49,6 +49,9 @@ SAYINGS = {
     ),
     "The sender cannot transfer tickets to themselves.": N_("These tickets are yours already."),
     "This transfer can no longer be claimed.": N_("These tickets were taken back, or claimed already."),
+    "This order has no tickets that could be sent.": N_(
+        "There is nothing to send: its tickets were handed on, given back, or are on their way to somebody."
+    ),
     "The global admission token cannot be modified or invalidated.": N_(
         "The code for the whole event cannot be changed."
     ),

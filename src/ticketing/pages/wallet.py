@@ -10,12 +10,13 @@ from .client import Refused
 from .faults import faults_of, trouble_of
 from .frame import Pages, show
 from .visits import Visit
-from .words import id_of
+from .words import N_, id_of
 
 pages = Pages()
 
 MOST_TICKETS = 500
 A_PAGE = 20
+SENT_OFTEN = N_("These tickets were sent several times already. Look among the junk mail too, or try again later.")
 FILES = {"pdf": "application/pdf", "png": "image/png", "ics": "text/calendar"}
 
 
@@ -83,6 +84,10 @@ async def orders_page(visit: Visit) -> Response:
 @pages("GET /orders/{order}")
 async def order_page(visit: Visit) -> Response:
     """One order: what it had, what it cost, what became of the money; to print."""
+    return await _show_order(visit)
+
+
+async def _show_order(visit: Visit, *, status: int = 200, trouble: str = "") -> Response:
     await visit.account()
     order = await visit.api.get(f"/orders/{visit.part('order')}")
     payments = (await visit.api.get(order["payments"], records=100))["entries"]
@@ -95,8 +100,40 @@ async def order_page(visit: Visit) -> Response:
             if refused.answer.status not in (403, 404):
                 raise
     return await show(
-        visit, "order.html", is_private=True, order=order, payments=payments, refunds=refunds, events=events
+        visit,
+        "order.html",
+        status=status,
+        is_private=True,
+        order=order,
+        payments=payments,
+        refunds=refunds,
+        events=events,
+        trouble=trouble,
     )
+
+
+@pages("POST /orders/{order}/letters")
+async def send_again(visit: Visit) -> Response:
+    """Mail the tickets of an order once more."""
+    form = await visit.form()
+    await visit.account()
+    if trouble := await resend_tickets(visit, form.once):
+        return await _show_order(visit, **trouble)
+    visit.tell("tickets_mailed")
+    return visit.go(f"/orders/{visit.part('order')}")
+
+
+async def resend_tickets(visit: Visit, once: str) -> dict[str, Any]:
+    """Mail the tickets of the visit's order to its customer; if that is refused, the status and the reason."""
+    try:
+        await visit.api.post(f"/orders/{visit.part('order')}/letters", {}, once=once)
+    except Refused as refused:
+        answer = refused.answer
+        if answer.status not in (409, 429, 503):
+            raise
+        said = visit.language.say(SENT_OFTEN) if answer.status == 429 else trouble_of(answer, visit.language)
+        return {"status": answer.status, "trouble": said}
+    return {}
 
 
 @pages("GET /orders/{order}/tickets.pdf")

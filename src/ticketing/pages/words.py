@@ -25,6 +25,7 @@ NOTICES = {
     "cart_changed": N_("Your cart is up to date."),
     "tickets_yours": N_("Done: these tickets are yours. They are in the mail too."),
     "registered": N_("Welcome! We have sent you a code, so that we know the address is yours."),
+    "tickets_mailed": N_("The tickets are on their way to the address of the account."),
     "tickets_sent": N_("Sent. They stay yours until the other takes them."),
     "tickets_claimed": N_("These tickets are yours now."),
     "transfer_cancelled": N_("The tickets stay where they were."),

@@ -119,6 +119,7 @@ MAY_CALL: dict[str, frozenset[Level]] = {
     "retrieve_order": PEOPLE,
     "cancel_order": PEOPLE,
     "print_order_tickets": PEOPLE,
+    "resend_order_tickets": PEOPLE,
     "settle_order": PEOPLE,
     "list_payments": PEOPLE,
     "end_payment": ADMINISTRATORS,

@@ -110,6 +110,11 @@ async def order_pdf(services: Services, order_id: int, *, asker: Asker = ()) -> 
     return await _pdf(services, await _read_sheets(services, _OF_ORDER, order_id), asker)
 
 
+async def has_sheets(db: Connection, order_id: int) -> bool:
+    """Whether there is anything to print of an order: a ticket that its customer still holds and that opens a gate."""
+    return bool(await db.fetchval(f"SELECT EXISTS (SELECT FROM {_SOURCE} WHERE {_OF_ORDER} AND {_OPENING})", order_id))
+
+
 async def event_pdf(services: Services, account_id: int, event_id: int, *, asker: Asker = ()) -> bytes | None:
     """The PDF of an account's tickets to an event that open a gate, at most MOST_SHEETS; None when there is none.
 
