@@ -13,7 +13,6 @@ from email.policy import default
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -190,20 +189,6 @@ async def postman(settings: Settings) -> AsyncIterator[Office]:
     finally:
         press.close()
         await database.close()
-
-
-@contextlib.asynccontextmanager
-async def clock_moved(db: asyncpg.Connection, seconds: float) -> AsyncIterator[None]:
-    """The database's clock, so many seconds ahead of the world's."""
-    body = await db.fetchval("SELECT prosrc FROM pg_proc WHERE proname = 'clock'")
-    await db.execute(
-        "CREATE OR REPLACE FUNCTION clock() RETURNS timestamptz LANGUAGE sql VOLATILE"
-        f" AS 'SELECT clock_timestamp() + make_interval(secs => {seconds})'"
-    )
-    try:
-        yield
-    finally:
-        await db.execute(f"CREATE OR REPLACE FUNCTION clock() RETURNS timestamptz LANGUAGE sql VOLATILE AS '{body}'")
 
 
 def certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:

@@ -6,7 +6,7 @@ import re
 import asyncpg
 import pytest
 
-from conftest import NEW_IDS, PASSWORD, SECRET, Client, MakePerson, unique
+from conftest import NEW_IDS, PASSWORD, SECRET, Client, MakePerson, breaks_by_hand, unique
 from mailed import letters
 from makers import register
 from ticketing.accounts import rules
@@ -14,8 +14,6 @@ from ticketing.accounts.actions import set_role
 from ticketing.accounts.errors import AccountNotFound, LastAdministrator
 from ticketing.kit.vault import Vault
 from ticketing.letters.posting import unseal
-
-BREAKS_BY_HAND = True  # what was sold is written by SQL where only the number matters
 
 NOT_LOCATED = "The requested account could not be located"
 NOT_YOURS = "You are not authorised to access or modify this account."
@@ -396,6 +394,7 @@ async def test_who_leaves_is_erased_and_every_key_stops(
     assert again["number"] != marvin.number
 
 
+@breaks_by_hand
 async def test_tickets_to_what_is_still_ahead_keep_an_account(make_person: MakePerson, db: asyncpg.Connection) -> None:
     for ends in ("NULL", "clock() + interval '1 day'"):
         annie = await make_person("annie")
@@ -412,6 +411,7 @@ async def test_tickets_to_what_is_still_ahead_keep_an_account(make_person: MakeP
     assert (await annie.delete(f"/accounts/{annie.number}")).status == 200
 
 
+@breaks_by_hand
 async def test_the_places_of_an_unpaid_order_are_free_when_the_customer_leaves(
     make_person: MakePerson, db: asyncpg.Connection
 ) -> None:

@@ -10,12 +10,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from conftest import Client, MakePerson
+from conftest import Client, MakePerson, breaks_by_hand
 from makers import gate, hold_tickets, id_of, list_event, make_event, make_section, section_uri
 from ticketing.admissions.rules import Scanned, Verdict, judge, room_for
 from ticketing.settings import Settings
-
-BREAKS_BY_HAND = True  # tickets, orders or prices are changed by SQL where their state is what matters
 
 RESTRICTED = {"message": "You are restricted from accessing this resource."}
 GENERAL = {"error": "There is presently no resource with the given URI."}
@@ -130,6 +128,7 @@ async def test_a_ticket_holder_walks_in(make_night: MakeNight, alice: Client, bo
     assert {(one["status"], one["redeemed"]) for one in told["entries"]} == {("Redeemed", first["admitted"])}
 
 
+@breaks_by_hand
 async def test_refused_scans_are_left_out_and_remembered_with_the_reason(
     make_night: MakeNight, alice: Client, bob: Client, db: asyncpg.Connection
 ) -> None:

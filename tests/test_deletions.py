@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from conftest import NEW_IDS, PASSWORD, Client, MakePerson, clock_moved
+from conftest import NEW_IDS, PASSWORD, Client, MakePerson, breaks_by_hand, clock_moved
 from mailed import letters
 from makers import (
     gate,
@@ -24,8 +24,6 @@ from ticketing.orders.locking import lock_order
 from ticketing.payments.attempts import conclude, open_attempt
 from ticketing.payments.providers import Done
 from ticketing.payments.rules import State
-
-BREAKS_BY_HAND = True  # tickets, orders or prices are changed by SQL where their state is what matters
 
 
 def deletions(person: Client) -> str:
@@ -71,6 +69,7 @@ async def test_the_last_administrator_cannot_ask(
 # Being erased
 
 
+@breaks_by_hand
 async def test_nothing_personal_is_left_in_any_table(
     public: Client, administrator: Client, alice: Client, db: asyncpg.Connection
 ) -> None:

@@ -3,8 +3,7 @@
 import asyncpg
 import pytest
 
-from conftest import Client
-from mailing import clock_moved
+from conftest import Client, clock_moved
 from makers import gate, hold_tickets, list_event, make_event, make_section, section_uri
 from ticketing.admissions.rules import Scanned, Verdict, judge
 from ticketing.mail.happenings import moments

@@ -12,9 +12,9 @@ import httpx
 import pypdfium2
 import pytest
 
-from conftest import PASSWORD, SECRET, Client, MakePerson, unique
+from conftest import PASSWORD, SECRET, Client, MakePerson, breaks_by_hand, clock_moved, unique
 from mailed import mailed_code
-from mailing import FROM, MailServer, Office, clock_moved, html_of, mail_server, postman, text_of
+from mailing import FROM, MailServer, Office, html_of, mail_server, postman, text_of
 from makers import (
     card,
     hold_tickets,
@@ -38,8 +38,6 @@ from ticketing.mail import audiences
 from ticketing.orders.jobs import time_out_due
 from ticketing.settings import Settings
 from ticketing.tickets.press import Press, PrintingFailed
-
-BREAKS_BY_HAND = True  # tickets, orders or prices are changed by SQL where their state is what matters
 
 
 @pytest.fixture(scope="module")
@@ -199,6 +197,7 @@ async def test_who_runs_out_of_time_is_told_once_whoever_noticed(
     assert all("You were not charged." in text for text in texts)
 
 
+@breaks_by_hand
 async def test_a_cancelled_event_is_told_once_to_whoever_held_a_ticket(
     alice: Client,
     administrator: Client,

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from conftest import SECRET, Client, MakePerson, unique
-from mailing import FROM, MailServer, clock_moved, mail_server, postman
+from conftest import SECRET, Client, MakePerson, clock_moved, unique
+from mailing import FROM, MailServer, mail_server, postman
 from ticketing.accounts.rules import is_email, wire_address
 from ticketing.kit.identity import address_identity
 from ticketing.letters.posting import Letter, post, unsent_letters

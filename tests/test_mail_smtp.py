@@ -14,8 +14,8 @@ import pytest
 import structlog
 from structlog.testing import LogCapture
 
-from conftest import SECRET, Client, MakePerson
-from mailing import FROM, MAIL_PASSWORD, USER, MailServer, certificate, clock_moved, mail_server, parse, postman
+from conftest import SECRET, Client, MakePerson, clock_moved
+from mailing import FROM, MAIL_PASSWORD, USER, MailServer, certificate, mail_server, parse, postman
 from ticketing.letters.posting import Letter, post, unsent_letters
 from ticketing.mail import postman as postmen
 from ticketing.mail.outbox import LEASE_SECONDS

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as run_machine
 
-from conftest import MOVED, NEW_IDS, SECRET, Answer, Client, add_person, scratch_database
+from conftest import NEW_IDS, SECRET, Answer, Client, add_person, move_clock, scratch_database
 from makers import AUTHORISED, DECLINED, card
 from money import count_open, faults, impatient, settle_all, unbalanced
 from ticketing.app import build_app
@@ -72,7 +72,7 @@ class World:
 
     def pass_time(self, seconds: int) -> None:
         self.offset += seconds
-        self.run(self.db.execute(MOVED.format(seconds=self.offset)))
+        self.run(move_clock(self.db, self.offset))
 
 
 class Money(RuleBasedStateMachine):

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from bench.seed import Seeded, seed
 
-from conftest import MOVED, ensure_well, scratch_database
+from conftest import ensure_well, move_clock, scratch_database
 from makers import AUTHORISED, DECLINED, card
 from money import BANK_ASKS_IN_VAIN, SLOW, TIMEOUT_AFTER, TIMEOUT_BEFORE, count_open, faults, unbalanced
 from serving import SECRET, Server, ready, running
@@ -40,7 +40,7 @@ class Clock:
 
     async def jump(self, seconds: int) -> None:
         self._offset += seconds
-        await self._db.execute(MOVED.format(seconds=self._offset))
+        await move_clock(self._db, self._offset)
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from conftest import Client
+from conftest import Client, breaks_by_hand
 from makers import list_event, make_event, make_section, section_uri
 from ticketing.events.rules import CurrentPrice, Offer, current_price, fee_cents, parse_bands
 from ticketing.settings import BadSetting, Settings
-
-BREAKS_BY_HAND = True  # tickets, orders or prices are changed by SQL where their state is what matters
 
 BANDS = parse_bands(Settings().fees)
 
@@ -120,6 +118,7 @@ async def test_an_early_bird_is_what_a_ticket_costs_until_it_ends(administrator:
     assert (await alice.get(section_uri(event, section)))["price"]["current"] == 60
 
 
+@breaks_by_hand
 async def test_a_used_up_price_is_over(administrator: Client, alice: Client, db: asyncpg.Connection) -> None:
     event = await make_event(alice, administrator)
     section = await make_section(alice, event, basePrice=60)

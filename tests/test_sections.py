@@ -5,10 +5,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from conftest import NEW_IDS, Client
+from conftest import NEW_IDS, Client, breaks_by_hand
 from makers import id_of, list_event, make_event, make_section, section_uri
-
-BREAKS_BY_HAND = True  # tickets, orders or prices are changed by SQL where their state is what matters
 
 GENERAL = {"error": "There is presently no resource with the given URI."}
 STRANGER = "This account is not an administrator for the relevant event host."
@@ -192,6 +190,7 @@ def counts(section: dict[str, Any]) -> tuple[int, int, int]:
     return section["sold"], section["reserved"], section["remaining"]
 
 
+@breaks_by_hand
 async def test_holds_count_as_reserved_until_the_instant_they_are_due(
     administrator: Client, alice: Client, bob: Client, db: asyncpg.Connection
 ) -> None:
@@ -206,6 +205,7 @@ async def test_holds_count_as_reserved_until_the_instant_they_are_due(
     assert shown["popularity"] == 2
 
 
+@breaks_by_hand
 async def test_capacity_stays_above_what_is_sold_or_reserved(
     administrator: Client, alice: Client, bob: Client, db: asyncpg.Connection
 ) -> None:
@@ -223,6 +223,7 @@ async def test_capacity_stays_above_what_is_sold_or_reserved(
     assert counts(saved.body) == (2, 2, 0)
 
 
+@breaks_by_hand
 async def test_a_removed_section_voids_its_tickets_and_free_orders(
     administrator: Client, alice: Client, bob: Client, db: asyncpg.Connection
 ) -> None:
@@ -254,6 +255,7 @@ async def test_a_removed_section_ends_the_orders_that_hold_places_in_it(
     assert (await order_status(db, open_order), await order_status(db, due)) == ("Cancelled", "Timed Out")
 
 
+@breaks_by_hand
 async def test_only_administrators_remove_a_section_somebody_paid_for(
     administrator: Client, alice: Client, bob: Client, db: asyncpg.Connection
 ) -> None:

@@ -9,11 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import Answer, Client, unique
+from conftest import Answer, Client, breaks_by_hand, unique
 from makers import hold_tickets, id_of, list_event, make_event, make_section, make_venue
 from ticketing.tickets.calendars import Appointment, calendar_file
-
-BREAKS_BY_HAND = True  # what was sold is written by SQL where only the number matters
 
 HOSTILE = 'Jazz; Soca, "Blues" \\n BEGIN:VEVENT'
 
@@ -117,6 +115,7 @@ async def test_there_is_nothing_to_note_without_a_date(alice: Client, bob: Clien
     assert (noted.status, noted.error) == (409, "This ticket is voided, or its event has no date yet.")
 
 
+@breaks_by_hand
 async def test_a_file_taken_in_again_moves_the_entry(
     alice: Client, bob: Client, administrator: Client, db: asyncpg.Connection
 ) -> None:

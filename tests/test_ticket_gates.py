@@ -8,13 +8,11 @@ import asyncpg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from conftest import SECRET, Answer, Client, MakePerson
+from conftest import SECRET, Answer, Client, MakePerson, breaks_by_hand
 from makers import gate, hold_tickets, list_event, make_event, make_section, section_uri
 from ticketing.kit.vault import Vault
 from ticketing.tickets.keys import SigningKey, key_id, rotate_key, signing_key
 from ticketing.tickets.payloads import Claim, sign
-
-BREAKS_BY_HAND = True  # tickets, orders or prices are changed by SQL where their state is what matters
 
 VAULT = Vault(SECRET)
 NOBODY = "None of the provided ticket serials grants admission to this event"
@@ -137,6 +135,7 @@ async def test_the_print_of_who_handed_the_ticket_on_opens_nothing(door: Door, m
     assert [(one["ticket"], one["patron"]["number"]) for one in admitted.body] == [(hers["serial"], carol.number)]
 
 
+@breaks_by_hand
 async def test_a_true_payload_of_a_voided_ticket_opens_nothing(door: Door) -> None:
     (voided,) = await door.serials()
     await door.db.execute("UPDATE tickets SET status = 'Voided' WHERE serial = $1", voided)

@@ -11,7 +11,7 @@ import pypdfium2
 import pytest
 from PIL import Image
 
-from conftest import SECRET, Answer, Client, MakePerson, unique
+from conftest import SECRET, Answer, Client, MakePerson, breaks_by_hand, unique
 from makers import gate, hold_tickets, id_of, list_event, make_event, make_host, make_section, make_venue, section_uri
 from paper import PRINTER_DPI, pages, read_code, sheet, texts
 from ticketing.kit.database import Database
@@ -24,8 +24,6 @@ from ticketing.tickets.press import Press
 from ticketing.tickets.printing import order_ics, order_pdf, ticket_pdf
 from ticketing.tickets.sheets import PrintPdf
 from ticketing.web.operations import Services
-
-BREAKS_BY_HAND = True  # what was sold is written by SQL where only the number matters
 
 PHONE_PIXELS = 360  # the width of a small phone's screen
 NO_GATE = "This ticket opens no gate: it is in a transfer or voided, or the event has been cancelled."
@@ -179,6 +177,7 @@ async def test_a_ticket_on_its_way_has_no_code_and_its_new_owner_gets_another(
     assert read_code(page).split(".")[2] == hers["serial"]
 
 
+@breaks_by_hand
 async def test_a_voided_ticket_has_no_code(
     floor: tuple[Event, Event], alice: Client, bob: Client, db: asyncpg.Connection
 ) -> None:
@@ -203,6 +202,7 @@ async def test_nothing_is_printed_for_a_cancelled_event(
     assert (await bob.get(f"{order['self']}/tickets.pdf")).error == NOTHING
 
 
+@breaks_by_hand
 async def test_an_order_prints_what_its_customer_still_holds(
     floor: tuple[Event, Event], alice: Client, bob: Client, support: Client, db: asyncpg.Connection
 ) -> None:

@@ -7,10 +7,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from conftest import Client, MakePerson
+from conftest import Client, MakePerson, breaks_by_hand
 from makers import hold_tickets, id_of, list_event, make_event, make_section, section_uri
-
-BREAKS_BY_HAND = True  # tickets, orders or prices are changed by SQL where their state is what matters
 
 NOT_YOURS = "You are not authorised to access or modify this account."
 NO_ACCOUNT = "The requested account could not be located"
@@ -139,6 +137,7 @@ async def test_a_wallet_refuses_what_it_does_not_know(tour: Tour, query: dict[st
     assert (refused.status, refused.error) == (400, text)
 
 
+@breaks_by_hand
 async def test_a_ticket_goes_through_its_states(
     administrator: Client, make_person: MakePerson, db: asyncpg.Connection
 ) -> None:
