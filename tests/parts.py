@@ -13,6 +13,7 @@ CHECKS = {
     "test_house_rules.py",
     "test_languages.py",
     "test_limits.py",
+    "test_lookalikes.py",
     "test_log_watch.py",
     "test_mail_templates.py",
     "test_order_rules.py",

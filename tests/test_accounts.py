@@ -498,3 +498,28 @@ def test_what_is_no_address(email: str) -> None:
 @pytest.mark.parametrize("username", ["", " ", " a", "a ", "a\nb", "a\u200bb", "a\u202eb", "x" * 65])
 def test_what_is_no_name(username: str) -> None:
     assert not rules.is_username(username)
+
+
+async def test_nobody_takes_a_name_that_looks_like_staff(
+    public: Client, administrator: Client, make_person: MakePerson, db: asyncpg.Connection
+) -> None:
+    support = await make_person("helpdesk", "support")
+    for name in (support.username.replace("e", "е"), support.username.replace("l", "1")):
+        refused = await public.post(
+            "/accounts", username=name, email=f"{unique('x')}@example.com".replace(" ", ""), password=PASSWORD
+        )
+        assert (refused.status, refused.error) == (409, taken("username")), name
+    marvin = await register(public)
+    changed = {"username": support.username.replace("e", "е"), "email": marvin.email}
+    assert (await marvin.put(f"/accounts/{marvin.number}", changed)).error == taken("username")
+    # Who had such a name before it was one of the staff keeps it, and those of customers may be alike.
+    alike = await register(public, "1ngrid")
+    twin = await register(public, "lngrid")
+    await db.execute("UPDATE accounts SET role = 'support' WHERE number = $1", alike.number)
+    await db.execute(
+        "UPDATE accounts SET username = $2, username_key = $2 WHERE number = $1",
+        twin.number,
+        alike.username.replace("1ngrid", "lngrid"),
+    )
+    kept = {"username": alike.username.replace("1ngrid", "lngrid"), "email": twin.email, "city": "Here"}
+    assert (await twin.put(f"/accounts/{twin.number}", kept)).status == 200

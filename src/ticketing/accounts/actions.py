@@ -1,10 +1,12 @@
 """Changing accounts."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 from ticketing.kit.database import Connection, Row
 from ticketing.kit.identity import address_identity, person_identity
+from ticketing.kit.lookalikes import look
 from ticketing.kit.vault import Vault
 from ticketing.letters.posting import Letter, post, seal
 from ticketing.web.callers import announce
@@ -52,23 +54,37 @@ SELECT true FROM former_addresses former
  WHERE email_key = $1 AND account_id IS DISTINCT FROM $2 AND {former_addresses.LIVE}
  LIMIT 1"""
 
+# Nobody, for an account that has the name in $2: it stays, whoever has joined the staff since.
+_STAFF = """
+SELECT username_key FROM accounts
+ WHERE role IN ('administrator', 'support') AND activated AND removed_at IS NULL AND NOT integration
+   AND id IS DISTINCT FROM $1 AND NOT EXISTS (SELECT FROM accounts own WHERE own.id = $1 AND own.username_key = $2)"""
+
 _TAKEN = {"username": _USERNAME_TAKEN, "email": _EMAIL_TAKEN}
 
 
 async def ensure_free(db: Connection, body: Body, *, but: int | None = None) -> None:
     """Raise Taken when somebody else goes by the username, or else by the e-mail address, in any case.
 
+    Nobody takes a username that looks like one of the staff.
+
     Also by an address that can still take back the account that left it: in one statement, so that it is seen at the
     one place or at the other.
     """
     for name in ("username", "email"):
         wanted = PROFILE.text(body, name)
-        if wanted is not None and await db.fetchval(
-            _TAKEN[name],
-            _KEYS[name](wanted),
-            but,
-        ):
+        if wanted is None:
+            continue
+        key = _KEYS[name](wanted)
+        if await db.fetchval(_TAKEN[name], key, but) or (name == "username" and await _looks_like_staff(db, key, but)):
             raise Taken("user", {name: wanted})
+
+
+async def _looks_like_staff(db: Connection, key: str, but: int | None) -> bool:
+    """Whether a name, which is not the account's own already, looks like that of an administrator or of support."""
+    rows = await db.fetch(_STAFF, but, key)
+    wanted = await asyncio.to_thread(look, key)  # the first of a process reads a table for a tenth of a second
+    return any(look(row["username_key"]) == wanted for row in rows)
 
 
 async def create_account(
