@@ -17,6 +17,13 @@ async def mailed_code(db: asyncpg.Connection, person: Client, letter: str) -> st
     return unseal(Vault(SECRET), sealed)["code"]
 
 
+async def stranger_code(db: asyncpg.Connection, email: str) -> str:
+    """The code in the last letter to an address that no account has."""
+    rows = await db.fetch("SELECT sealed FROM mails WHERE letter = 'sign_in' AND account_id = 0 ORDER BY id DESC")
+    found = (unseal(Vault(SECRET), row["sealed"]) for row in rows)
+    return next(secrets["code"] for secrets in found if secrets["email"] == email)
+
+
 async def letters(db: asyncpg.Connection, person: Client) -> list[str]:
     """What was posted to the person, oldest first."""
     rows = await db.fetch("SELECT letter FROM mails WHERE account_id = $1 ORDER BY id", await account_id(db, person))

@@ -10,13 +10,14 @@ import httpx
 import pytest
 
 from conftest import PASSWORD, Answer, Client, MakePerson
-from mailed import another, letters, mailed_code
+from mailed import another, letters, mailed_code, stranger_code
 from makers import register
 from ticketing.app import build_app
 from ticketing.settings import Settings
 
 NEW = "battery staple"
 ME = "198.51.100.1"
+REGISTRATIONS = 6
 
 At = Callable[[str], Client]
 
@@ -26,6 +27,7 @@ async def strict(settings: Settings, administrator: Client) -> AsyncIterator[At]
     """A server that bears one wrong password and two letters with codes, met with a public key from any address."""
     made = await administrator.post("/integrations", name="A page", access="public")
     limits: dict[str, Any] = {"rate_limits": "on", "wrong_passwords": 1, "wrong_codes": 1, "mailed_codes": 2}
+    limits |= {"registrations_per_hour": REGISTRATIONS}
     edge = build_app(replace(settings, trusted_proxies="10.0.0.0/8", wrong_mailed_codes=3, **limits))
     transport = httpx.ASGITransport(app=edge, raise_app_exceptions=False, client=("10.0.0.1", 4711))
     async with AsyncExitStack() as stack:
@@ -53,6 +55,36 @@ async def test_an_account_is_mailed_so_many_codes_an_hour(
     assert 3500 < int(third.headers["Retry-After"]) <= 3600
     assert await letters(db, marvin) == ["verification", "reset"] * 2
     assert (await strict(ME).post("/verifications", email=arthur.email)).status == 201
+
+
+@pytest.mark.parametrize("has_account", [True, False])
+async def test_an_address_is_mailed_so_many_sign_in_codes_an_hour_whether_or_not_an_account_has_it(
+    strict: At, make_person: MakePerson, db: asyncpg.Connection, has_account: bool
+) -> None:
+    email = (await make_person("marvin")).email if has_account else "nobody.yet@example.com"
+    for number in range(2):
+        assert (await strict(f"198.51.100.{number}").post("/sign-ins", email=email)).status == 201
+    assert limit(await strict("198.51.100.1").post("/sign-ins", email=email.upper())) == (429, "1", "0")
+    assert limit(await strict("198.51.100.3").post("/sign-ins", email=email)) == (429, "2", "0")
+    assert await db.fetchval("SELECT count(*) FROM sign_ins WHERE email_key = $1", email) == 2
+
+
+async def test_accounts_made_by_codes_count_as_registrations(strict: At, db: asyncpg.Connection) -> None:
+    place = strict("203.0.113.77")
+
+    async def come(email: str, *, wrong: bool = False) -> Answer:
+        uri = (await place.post("/sign-ins", email=email))["self"]
+        code = await stranger_code(db, email)
+        return await place.send("PATCH", uri, json={"code": another(code) if wrong else code})
+
+    assert (await come("wrong@example.net", wrong=True)).status == 400
+    made = [(await come(f"crowd{number}@example.net")).status for number in range(REGISTRATIONS)]
+    assert made == [201] * REGISTRATIONS
+    assert limit(await come("one.more@example.net")) == (429, str(REGISTRATIONS), "0")
+    known = (await strict(ME).post("/sign-ins", email="crowd0@example.net"))["self"]
+    account = await db.fetchval("SELECT number FROM accounts WHERE email = 'crowd0@example.net'")
+    code = await mailed_code(db, Client(place.http, "", account), "sign_in")
+    assert (await place.send("PATCH", known, json={"code": code})).status == 201
 
 
 async def test_an_address_has_so_many_wrong_codes_at_all_accounts(
@@ -137,6 +169,24 @@ async def test_strangers_do_not_keep_an_owner_out_of_where_he_has_been(strict: A
     assert (await strict("198.51.100.41").send("PATCH", reset, json={"code": code, "password": NEW})).status == 429
     assert (await strict(ME).send("PATCH", reset, json={"code": code, "password": NEW})).status == 200
     assert (await strict(ME).post("/sessions", identification=owner.email, password=NEW)).status == 201
+
+
+async def test_strangers_do_not_keep_an_owner_from_signing_in_by_code_where_he_has_been(
+    strict: At, db: asyncpg.Connection
+) -> None:
+    owner = await register(strict(ME))
+    own = (await strict(ME).post("/sign-ins", email=owner.email))["self"]
+    code = await mailed_code(db, owner, "sign_in")
+    for number in range(20, 23):
+        stranger = strict(f"198.51.100.{number}")
+        asked = await stranger.post("/sign-ins", email=owner.email)
+        if asked.status == 201:
+            await stranger.send("PATCH", asked["self"], json={"code": "000000"})
+        await stranger.send("PATCH", own, json={"code": "000000"})
+    assert (await strict("198.51.100.40").post("/sign-ins", email=owner.email)).status == 429
+    assert (await strict("198.51.100.40").send("PATCH", own, json={"code": code})).status == 429
+    assert (await strict(ME).send("PATCH", own, json={"code": another(code)})).status == 400
+    assert (await strict(ME).send("PATCH", own, json={"code": code})).status == 201
 
 
 async def test_guesses_where_an_owner_has_been_have_a_bound_too(strict: At, db: asyncpg.Connection) -> None:

@@ -92,6 +92,7 @@ async def test_nothing_personal_is_left_in_any_table(
     for path in ("/verifications", "/resets"):
         uri = (await public.post(path, email=marvin.email))["self"]
         await public.send("PATCH", uri, json={"code": "000000", "password": "correct horse"})
+    assert (await public.post("/sign-ins", email=marvin.email)).status == 201
     await administrator.post(f"/accounts/{marvin.number}/toggles", reason=f"{marvin.username} asked")
     await administrator.post(f"/accounts/{marvin.number}/toggles", reason=f"{marvin.username} asked")
     session = await public.post("/sessions", identification=marvin.username, password=PASSWORD)
@@ -115,7 +116,7 @@ async def test_nothing_personal_is_left_in_any_table(
     assert ordered.status == 201
     await db.execute("UPDATE tickets SET status = 'Voided' WHERE status = 'Issued'")
     found = await found_in_database(db, traces)
-    assert {"accounts", "sessions", "hosts", "admissions", "refused_scans", "history"} <= set(found)
+    assert {"accounts", "sessions", "sign_ins", "hosts", "admissions", "refused_scans", "history"} <= set(found)
     for table in ("mails", "codes", "wrong_codes", "idempotency_keys"):
         assert await db.fetchval(f"SELECT count(*) FROM {table}")
 

@@ -33,7 +33,7 @@ from ticketing.submissions.rules import submission_id
 
 # What a caller finds links to in what he may read, and may not read itself: other people, and what they alone may see.
 REFUSED: dict[str, set[str]] = {
-    "public": {"retrieve_reset", "retrieve_verification"},
+    "public": {"retrieve_reset", "retrieve_sign_in", "retrieve_verification"},
     "customer": {"retrieve_account"},
     "recipient": {"retrieve_account"},
     "runner": {"retrieve_account", "retrieve_order", "retrieve_submission", "retrieve_ticket"},
@@ -264,7 +264,7 @@ async def make_world(
     assert (
         await customer.put(f"/accounts/{customer.number}/preferences", region=id_of(event["venue"]["region"]))
     ).status == 200
-    for path in ("/verifications", "/resets"):
+    for path in ("/verifications", "/resets", "/sign-ins"):
         for visitor in (public, admin):
             assert (await visitor.post(path, email=customer.email)).status == 201
     assert (await runner.get(f"{event['host']['self']}/administrators")).status == 200

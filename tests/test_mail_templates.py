@@ -50,7 +50,8 @@ CODE = {"code": "271828", "halves": ("271", "828"), "minutes": 30, "takes_back":
 
 # Each letter with facts, and what both its text and its HTML (as it is read) must say.
 SAMPLES: list[tuple[str, dict[str, Any], list[str]]] = [
-    ("welcome", {}, ["Welcome to Ting & Co", "BO-6A39EE8D"]),
+    ("welcome", {"has_password": True}, ["Welcome to Ting & Co", "BO-6A39EE8D", "without the password nobody gets in"]),
+    ("welcome", {"has_password": False}, ["BO-6A39EE8D", "You sign in with a code", "set one in your account"]),
     ("verification", CODE, ["271828", "within 30 minutes"]),
     ("reset", CODE | {"minutes": 5}, ["271828", "within 5 minutes", "every device is signed out"]),
     ("reset", CODE | {"takes_back": True}, ["271828", "the address of your account again"]),
@@ -66,7 +67,16 @@ SAMPLES: list[tuple[str, dict[str, Any], list[str]]] = [
     ),
     ("password_changed", {"by": "code", "resets": True}, ["every device was signed out", "Secure your mailbox first"]),
     ("password_changed", {"by": "server", "resets": False}, ["by those who run Ting & Co", "every device was signed"]),
-    ("codes_exhausted", {}, ["no further code for it until tomorrow"]),
+    ("codes_exhausted", {"has_password": True}, ["no further code for it until tomorrow", "Your password still works"]),
+    ("codes_exhausted", {"has_password": False}, ["no further code for it until tomorrow", "you stay signed in"]),
+    (
+        "sign_in",
+        CODE | {"is_made": False},
+        ["Your code to sign in", "271828", "within 30 minutes", "because of your account BO-6A39EE8D"],
+    ),
+    ("sign_in", CODE | {"is_made": True}, ["271828", "you get an account at Ting & Co", "this address was entered"]),
+    ("password_changed", {"by": "first", "resets": True}, ["Your account has a password now", "that one stays signed"]),
+    ("password_changed", {"by": "proof", "resets": True}, ["Your password no longer works", "somebody else may have"]),
     ("email_changed", {"days": 0}, ["another e-mail address", "tell support your account number, BO-6A39EE8D"]),
     ("email_changed", {"days": 7}, ["You can take it back from here for 7 days", "a password reset", "BO-6A39EE8D"]),
     ("deactivated", {"reason": ""}, ["can no longer be used"]),

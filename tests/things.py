@@ -129,6 +129,9 @@ class World:
     async def reset(self) -> str:
         return await self._request_code("/resets")
 
+    async def sign_in(self) -> str:
+        return await self._request_code("/sign-ins")
+
     async def _request_code(self, path: str) -> str:
         made = await (await self._staff()).post(path, email=(await self.caller("customer")).email)
         assert made.status == 201, made.body

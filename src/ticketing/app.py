@@ -41,6 +41,7 @@ from .reports import routes as reports
 from .reports.files import Exports
 from .sessions import integration_routes as integrations
 from .sessions import routes as sessions
+from .sessions import sign_in_routes as sign_ins
 from .sessions.gate_keys import gate_codes
 from .sessions.gatekeeper import KeyGatekeeper
 from .sessions.keys import Keys
@@ -71,6 +72,7 @@ OPERATIONS: Sequence[Operation] = [
     *paper.operations.all,
     *transfers.operations.all,
     *sessions.operations.all,
+    *sign_ins.operations.all,
     *accounts.operations.all,
     *codes.operations.all,
     *activation.operations.all,

@@ -121,16 +121,17 @@ class Settings:
         30, "wrong gate codes of one address within 15 minutes, over all workers; wrong mailed codes: 20 times as many"
     )
     mailed_code_minutes: int = _knob(30, "how long a code sent by mail is good for")
-    mailed_code_tries: int = _knob(5, "wrong codes after which a verification or a reset expires")
+    mailed_code_tries: int = _knob(5, "wrong codes after which a verification, a reset or a sign-in expires")
     wrong_mailed_codes: int = _knob(
-        10, "wrong mailed codes for one account in a day (UTC), also without rate limits; then none is taken that day"
+        10,
+        "wrong mailed codes for one account (or address) in a day, also without rate limits; then none is taken",
     )
     registrations_per_hour: int = _knob(500, "accounts registered from one address within an hour, over all workers")
     invitations_per_day: int = _knob(
         50, "invitations to run hosts that one account makes in a day, also without limits"
     )
     declined_payments: int = _knob(30, "declined payments of one customer within 15 minutes, over all workers")
-    mailed_codes: int = _knob(20, "codes mailed to one account within an hour, over all workers")
+    mailed_codes: int = _knob(20, "codes mailed to one account or address within an hour, over all workers")
     resent_orders: int = _knob(3, "times that the tickets of one order are mailed again within an hour")
     resent_letters: int = _knob(20, "letters with tickets that one customer is mailed again within a day")
     cors_origins: str = _knob(

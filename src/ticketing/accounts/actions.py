@@ -214,6 +214,21 @@ async def verify_account(db: Connection, account_id: int) -> None:
     await former_addresses.settle(db, account_id, key)
 
 
+async def prove_address(db: Connection, account_id: int) -> None:
+    """Its bearer has shown that an address is his that the account had never verified.
+
+    Somebody else may have typed it: no password opens the account any more, and every session ends. The account is
+    locked by the caller.
+    """
+    had_password = await db.fetchval("SELECT password_hash <> '' FROM accounts WHERE id = $1", account_id)
+    await db.execute("UPDATE accounts SET password_hash = '' WHERE id = $1", account_id)
+    await _end_sessions(db, account_id)
+    await verify_account(db, account_id)
+    await close_requests(db, account_id, *Purpose)
+    if had_password:
+        await post(db, [Letter("password_changed", account=account_id, about={"by": rules.ChangedBy.PROOF})])
+
+
 async def set_role(db: Connection, number: str, role: str) -> None:
     """Give an account another role; its keys have it at once.
 

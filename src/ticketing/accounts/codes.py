@@ -67,6 +67,16 @@ class Attempt:
                 raise _WRONG[self.purpose]
 
 
+def new_code() -> str:
+    """Six digits that nobody can know."""
+    return str(FIRST + secrets.randbelow(LAST - FIRST + 1))
+
+
+def digest_code(vault: Vault, request_id: int, code: str) -> bytes:
+    """What is kept of a code; with its request's id, so that equal codes of two requests do not look equal."""
+    return vault.digest("mailed code", f"{request_id} {code}".encode())
+
+
 async def find_addressee(db: Connection, purpose: Purpose, email: str) -> int:
     """The id of the person with this e-mail address, in any case.
 
@@ -107,7 +117,7 @@ async def request_code(
     former = None if is_settled else await former_addresses.find_address(db, account["id"], key)
     if not is_own and former is None:
         raise AccountNotFound
-    code = str(FIRST + secrets.randbelow(LAST - FIRST + 1))
+    code = new_code()
     is_sent = (is_settled or former is not None) and not (is_reset and account["role"] == "administrator")
     await db.execute(
         "INSERT INTO codes (id, purpose, account_id, code_hmac, requested_at, expires_at, former_email, former_key,"
@@ -115,7 +125,7 @@ async def request_code(
         request_id,
         purpose,
         account["id"],
-        _digest(vault, request_id, code) if is_sent else None,
+        digest_code(vault, request_id, code) if is_sent else None,
         settings.mailed_code_minutes,
         former,
         None if former is None else key,
@@ -162,7 +172,7 @@ async def try_code(
     )
     request = await get_request(db, purpose, segment, address=address)
     expected = request["code_hmac"] or b""
-    is_right = hmac.compare_digest(expected, _digest(vault, request["id"], code)) and request["may_complete"]
+    is_right = hmac.compare_digest(expected, digest_code(vault, request["id"], code)) and request["may_complete"]
     verdict = _judge(settings, request, is_right=is_right)
     if verdict is Verdict.RIGHT:
         await db.execute("UPDATE codes SET completed_at = clock() WHERE id = $1", request["id"])
@@ -249,8 +259,3 @@ def _attempt(settings: Settings, request: Row, verdict: Verdict) -> Attempt:
         settings.wrong_mailed_codes,
         request["takes_back"],
     )
-
-
-def _digest(vault: Vault, request_id: int, code: str) -> bytes:
-    # With the request's id: equal codes of two requests do not look equal.
-    return vault.digest("mailed code", f"{request_id} {code}".encode())

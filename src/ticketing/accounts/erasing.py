@@ -25,6 +25,7 @@ async def erase(db: Connection, account_id: int) -> None:
         return
     await _erase_profile(db, account_id)
     await db.execute("UPDATE sessions SET ip = '', agent = '' WHERE account_id = $1", account_id)
+    await db.execute(_ERASE_SIGN_INS, account_id, address_identity(person["email"]))
     await db.execute("DELETE FROM codes WHERE account_id = $1", account_id)
     await db.execute("DELETE FROM wrong_codes WHERE account_id = $1", account_id)
     await db.execute("DELETE FROM former_addresses WHERE account_id = $1", account_id)
@@ -33,6 +34,11 @@ async def erase(db: Connection, account_id: int) -> None:
     await erase_letters(db, account_id)
     await forget_answers(db, account_id)
     await _erase_history(db, person)
+
+
+_ERASE_SIGN_INS = """
+DELETE FROM sign_ins
+ WHERE email_key = $2 OR email_key IN (SELECT email_key FROM former_addresses WHERE account_id = $1)"""
 
 
 async def _erase_profile(db: Connection, account_id: int) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from ticketing.countries.names import A_COUNTRY, is_country
 from ticketing.kit.database import Connection
+from ticketing.web.errors import InvalidValues
 from ticketing.web.forms import (
     BadValue,
     Body,
@@ -87,7 +88,13 @@ PROFILE = Form(
 )
 
 _ANY_PASSWORD = checked(bool, "a password", {"format": "password"}, maximum=256, example="correct horse battery")
-NEW_PASSWORD = Form([Field("current", _ANY_PASSWORD), Field("password", _PASSWORD)])
+NEW_PASSWORD = Form(
+    [
+        Field("current", _ANY_PASSWORD, required=False, description="required where the account has a password"),
+        Field("password", _PASSWORD),
+    ]
+)
+_REPLACING_PASSWORD = Form([Field("current", _ANY_PASSWORD), *NEW_PASSWORD.fields[1:]])
 
 PREFERENCES = Form([Field("region", identifier(), find=_find_region)])
 
@@ -117,8 +124,21 @@ TOGGLE = Form(
 )
 
 CODE_REQUEST = Form([Field("email", text(320, example="marvin@example.com"), description="the account's, in any case")])
+EMAIL_CODE_REQUEST = Form([Field("email", _EMAIL, description="one's own, whether or not an account has it")])
 VERIFICATION = Form([Field("code", _CODE)])
 RESET = Form([Field("code", _CODE), Field("password", _PASSWORD)])
+
+
+async def read_new_password(db: Connection, body: Body, *, has_password: bool) -> dict[str, Any]:
+    """`current` ("" where the account has none yet) and `password`.
+
+    Raises Missing; InvalidValues, also for a `current` one where there is none.
+    """
+    if has_password:
+        return await _REPLACING_PASSWORD.read(body, db)
+    if NEW_PASSWORD.by_name["current"].is_supplied(body):
+        raise InvalidValues({"current": "this account has no password yet: leave it out"})
+    return await NEW_PASSWORD.read(body, db)
 
 
 async def read_registration(db: Connection, body: Body) -> dict[str, Any]:

@@ -29,6 +29,9 @@ def hash_password(password: str) -> str:
 
 def is_right(password_hash: str, password: str) -> bool:
     """Whether this is the password that was hashed; an account without one has no right password."""
+    if not password_hash:
+        hash_password(password)  # so that the time an answer takes does not tell
+        return False
     try:
         return _hasher.verify(password_hash, _plain(password))
     except (VerificationError, InvalidHashError):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ticketing.kit.database import Connection, Row
-from ticketing.kit.identity import person_identity
+from ticketing.kit.identity import address_identity, person_identity
 from ticketing.web.callers import Caller
 from ticketing.web.paging import Filter, Listing, exact
 
@@ -123,6 +123,18 @@ async def find_identified(db: Connection, identification: str) -> Row | None:
         " username_key = $1 AND email_key <> $1 AS is_named FROM accounts account"
         f" WHERE {PEOPLE} AND (username_key = $1 OR email_key = $1)",
         person_identity(identification),
+    )
+
+
+async def find_addressed(db: Connection, email: str, *, locking: bool = False) -> Row | None:
+    """The person who has this e-mail address, in any case, locked if wanted; None when nobody has it.
+
+    id, number, email, role, verified, must_verify, activated.
+    """
+    return await db.fetchrow(
+        "SELECT id, number, email, role, verified, must_verify, activated FROM accounts account"
+        f" WHERE {PEOPLE} AND email_key = $1{' FOR NO KEY UPDATE' if locking else ''}",
+        address_identity(email),
     )
 
 

@@ -14,7 +14,7 @@ from .errors import AccountHoldsTickets, AccountNotFound, LastAdministrator, Not
 from .gates import GateCodes
 from .passwords import Passwords
 from .rules import ChangedBy
-from .schemas import Account, Lookup, Preferences
+from .schemas import Account, Lookup, Password, Preferences
 
 operations = Operations("Account Management")
 
@@ -86,6 +86,18 @@ async def update_account(call: Call) -> Reply:
         return Reply(await queries.get_account(db, account_id))
 
 
+@operations("GET /accounts/{number}/password", answers=Password, errors=[AccountNotFound, NotYourAccount])
+async def retrieve_password(call: Call) -> Reply:
+    """Retrieve whether one has a password.
+
+    Who registered by a code has none, until one is set.
+    """
+    async with call.reading() as db:
+        account_id = await queries.own_account(db, call.caller, call.path["number"])
+        is_set = bool(await queries.get_password_hash(db, account_id))
+    return Reply(Password(f"/accounts/{call.caller.number}/password", is_set))
+
+
 @operations(
     "PUT /accounts/{number}/password",
     form=forms.NEW_PASSWORD,
@@ -95,31 +107,38 @@ async def update_account(call: Call) -> Reply:
 async def change_password(call: Call) -> Reply:
     """Change one's password.
 
-    With the `current` one. Every other session of the account ends, and its owner is told. Wrong ones are counted like
-    those of signing in.
+    With the `current` one, unless there is none yet. Every other session of the account ends, and its owner is told.
+    Wrong ones are counted like those of signing in.
     """
     async with call.reading() as db:
         account_id = await queries.own_account(db, call.caller, call.path["number"])
-        values = await forms.NEW_PASSWORD.read(call.json(), db)
         known_hash = await queries.get_password_hash(db, account_id)
+        values = await forms.read_new_password(db, call.json(), has_password=bool(known_hash))
     passwords = call.the(Passwords)
     passwords.ensure_room(asker=call.asker)
-    # Whoever is signed in stands where the account has signed in, as far as guessing is concerned.
-    bounds = failures.password_bounds(call, account=account_id, known=True)
-    await failures.claim_try(call, bounds)
-    if not await passwords.is_right(known_hash, values["current"], asker=call.asker):
-        raise InvalidValues({"current": "not the password of this account"})
-    await failures.forget(call, bounds)
+    if known_hash:
+        await _ensure_current(call, account_id, known_hash, values["current"])
     password_hash = await passwords.hash(values["password"], asker=call.asker)
     async with call.transaction() as db:
         await queries.lock_own(db, call.caller, call.path["number"])
         if await queries.get_password_hash(db, account_id) != known_hash:
             raise Busy  # somebody else has changed it this very moment
-        await actions.set_password(db, account_id, password_hash, by=ChangedBy.OWNER, but=call.caller.session)
+        by = ChangedBy.OWNER if known_hash else ChangedBy.FIRST
+        await actions.set_password(db, account_id, password_hash, by=by, but=call.caller.session)
         await history.record(
             db, call.new_id(), call.caller, "account.password_changed", f"/accounts/{call.caller.number}"
         )
     return done("The password was changed.")
+
+
+async def _ensure_current(call: Call, account_id: int, known_hash: str, password: str) -> None:
+    """Raise InvalidValues for a wrong password, TooManyRequests after many."""
+    # Whoever is signed in stands where the account has signed in, as far as guessing is concerned.
+    bounds = failures.password_bounds(call, account=account_id, known=True)
+    await failures.claim_try(call, bounds)
+    if not await call.the(Passwords).is_right(known_hash, password, asker=call.asker):
+        raise InvalidValues({"current": "not the password of this account"})
+    await failures.forget(call, bounds)
 
 
 @operations(

@@ -74,10 +74,16 @@ def is_password(text: str) -> bool:
 
 
 class ChangedBy(StrEnum):
-    """Who set a password: its owner where he is signed in, whoever read a code, or who runs the server."""
+    """Who set a password, or dropped it.
+
+    Its owner where he is signed in, replacing one (`OWNER`) or for the first time (`FIRST`); whoever read a code to
+    reset it (`CODE`), or one to sign in at an address that had not been verified (`PROOF`); who runs the server.
+    """
 
     OWNER = "owner"
+    FIRST = "first"
     CODE = "code"
+    PROOF = "proof"
     SERVER = "server"
 
 
@@ -106,6 +112,11 @@ def new_number(username: str) -> str:
     letters = [letter for letter in plain if letter in string.ascii_uppercase]
     random = (secrets.choice(string.digits + string.ascii_uppercase) for _ in range(8))
     return f"{''.join(letters[:2]):X<2}-{''.join(random)}"
+
+
+def new_username() -> str:
+    """A name for somebody who gave none: neutral, and never the address."""
+    return f"guest-{''.join(secrets.choice(string.digits + string.ascii_lowercase) for _ in range(12))}"
 
 
 class Verdict(Enum):

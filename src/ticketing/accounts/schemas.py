@@ -43,6 +43,13 @@ class Preferences(msgspec.Struct, rename="camel"):
     region: str | None
 
 
+class Password(msgspec.Struct, rename="camel"):
+    """Whether an account has a password, which nobody is told; who registered by a code has none until he sets one."""
+
+    uri: str = msgspec.field(name="self")
+    is_set: bool = msgspec.field(name="set")
+
+
 class Lookup(msgspec.Struct, rename="camel"):
     """Whether somebody goes by a name or an address; `number` and `verified` are for callers who are people."""
 

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ticketing.kit.database import Connection
+from ticketing.kit.identity import address_identity
 from ticketing.kit.vault import Vault
 from ticketing.settings import Settings
 from ticketing.web.addresses import network
@@ -88,16 +89,21 @@ def mailed_code_bounds(call: Call) -> list[Bound]:
     return [Bound(f"mailed code from {network(call.address)}", call.the(Settings).wrong_codes * ADDRESS_FACTOR)]
 
 
-def request_bounds(call: Call, purpose: str, account: int, *, known: bool) -> list[Bound]:
+def request_bounds(call: Call, purpose: str, whom: int | str, *, known: bool) -> list[Bound]:
     """What bounds the codes that are mailed: no account's letter box is filled, no address fills everybody's.
 
     Those of each purpose are counted apart, and where the account has signed in before (`known`) by themselves: what
     strangers ask for does not stand in the owner's way.
     """
     most, place = call.the(Settings).mailed_codes, network(call.address)
-    narrow = Bound(f"{purpose} code for {account} from {place}", max(1, most // 2), HOUR_SECONDS)
+    narrow = Bound(f"{purpose} code for {whom} from {place}", max(1, most // 2), HOUR_SECONDS)
     spraying = Bound(f"codes for {place}", most * REQUESTS_FACTOR, HOUR_SECONDS)
-    return [narrow] if known else [narrow, spraying, Bound(f"{purpose} code for {account}", most, HOUR_SECONDS)]
+    return [narrow] if known else [narrow, spraying, Bound(f"{purpose} code for {whom}", most, HOUR_SECONDS)]
+
+
+def sign_in_bounds(call: Call, email: str, *, known: bool) -> list[Bound]:
+    """What bounds the codes mailed to sign in with: of an address, whether or not an account has it."""
+    return request_bounds(call, "sign-in", address_identity(email), known=known)
 
 
 def resending_bounds(call: Call, order: int, customer: int) -> list[Bound]:

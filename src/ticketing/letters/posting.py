@@ -25,6 +25,7 @@ Name = Literal[
     "welcome",
     "verification",
     "reset",
+    "sign_in",
     "password_changed",
     "codes_exhausted",
     "email_changed",
@@ -73,6 +74,8 @@ KINDS: dict[Name, Kind] = {
     "welcome": Kind(),
     "verification": Kind(Lane.SECURITY, sealed=("code",)),
     "reset": Kind(Lane.SECURITY, sealed=("code",)),
+    # Maybe to a STRANGER.
+    "sign_in": Kind(Lane.SECURITY, sealed=("code", "email")),
     "password_changed": Kind(Lane.SECURITY, about=("by",)),
     "codes_exhausted": Kind(Lane.SECURITY),
     # To the address that is no longer the account's.
@@ -105,6 +108,7 @@ KINDS: dict[Name, Kind] = {
     "host_invitation": Kind(about=("host",)),
 }
 
+STRANGER = 0  # in place of an account: to an address that none has; the `email` sealed in it
 _SEALING = "letter"
 
 

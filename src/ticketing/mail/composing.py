@@ -12,7 +12,7 @@ import structlog
 from ticketing.accounts.rules import wire_address
 from ticketing.kit.database import Connection, Database
 from ticketing.kit.vault import Vault
-from ticketing.letters.posting import unseal
+from ticketing.letters.posting import STRANGER, unseal
 from ticketing.settings import Settings
 from ticketing.tickets.press import PrintingFailed
 from ticketing.tickets.printing import event_ics, event_pdf, order_ics, order_pdf
@@ -130,5 +130,7 @@ class Composer:
 
 
 async def _find_person(db: Connection, mail: Mail) -> Person | None:
+    if mail.account_id == STRANGER:
+        return Person(STRANGER, "", "", "", "")
     row = await db.fetchrow(_PERSON, mail.account_id)
     return Person(row["id"], row["number"], row["email"], row["username"], row["first_name"]) if row else None

@@ -1,11 +1,10 @@
 """Letters about somebody's own account."""
 
-from collections.abc import Sequence
-
 from ticketing.accounts import former_addresses
 from ticketing.accounts.rules import ChangedBy
 from ticketing.hosts.queries import IS_INVITED
 from ticketing.kit.identity import address_identity
+from ticketing.letters.posting import STRANGER
 
 from .content import Compose, Content, Desk
 from .rendering import person_name, title, unlinked, words
@@ -19,16 +18,26 @@ SELECT number, username, first_name, last_name,
   FROM accounts account WHERE id = $1"""
 
 
-async def _plain(_desk: Desk) -> Content:
-    return Content()
-
-
 async def _with_code(desk: Desk) -> Content:
     """`code` as it is typed, in two halves as it is read, and for how many `minutes` it is good."""
     code = desk.secrets["code"]
     halves = (code[: len(code) // 2], code[len(code) // 2 :])
     facts = {"code": code, "halves": halves, "minutes": desk.settings.mailed_code_minutes}
     return Content(facts | {"takes_back": "email" in desk.secrets})
+
+
+async def _sign_in(desk: Desk) -> Content:
+    """The code, and whether an account `is_made` with it."""
+    content = await _with_code(desk)
+    return Content({**content.facts, "is_made": desk.person.id == STRANGER})
+
+
+_IS_SET = "SELECT password_hash <> '' FROM accounts WHERE id = $1"
+
+
+async def _told_by_password(desk: Desk) -> Content:
+    """Whether one `has_password`: who registered by a code has none until he sets one."""
+    return Content({"has_password": await desk.db.fetchval(_IS_SET, desk.person.id)})
 
 
 async def _password_changed(desk: Desk) -> Content:
@@ -71,10 +80,10 @@ async def _host_invitation(desk: Desk) -> Content | None:
     return Content({"host": title(row["name"]), "inviter": person_name(row["first_name"], row["last_name"])})
 
 
-_PLAIN: Sequence[str] = ("welcome", "codes_exhausted")
-
 COMPOSERS: dict[str, Compose] = {
-    **dict.fromkeys(_PLAIN, _plain),
+    "welcome": _told_by_password,
+    "codes_exhausted": _told_by_password,
+    "sign_in": _sign_in,
     "verification": _with_code,
     "reset": _with_code,
     "password_changed": _password_changed,

@@ -10,6 +10,8 @@ from ticketing.web.callers import announce
 from .queries import IS_OPEN
 from .rules import idle_seconds
 
+AGENT_LENGTH = 300
+
 _END_TOO_MANY = f"""
 UPDATE sessions SET ended_at = clock() WHERE id = ANY (ARRAY(
     SELECT id FROM sessions session WHERE account_id = $1 AND {IS_OPEN}
@@ -54,7 +56,7 @@ async def start_session(
         account_id,
         hash_key(key),
         ip,
-        agent,
+        agent.replace("\x00", "")[:AGENT_LENGTH],
         idle_seconds(settings.session_idle_minutes)[1],
         settings.session_minutes,
     )

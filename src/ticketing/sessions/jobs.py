@@ -8,6 +8,7 @@ from ticketing.kit.database import Database
 from ticketing.settings import Settings
 from ticketing.web.operations import Services
 
+from . import sign_ins
 from .queries import ENDS_AT
 
 jobs = Jobs("sessions")
@@ -42,6 +43,12 @@ async def forget_idempotency_keys(services: Services) -> None:
 async def forget_sessions(services: Services) -> None:
     """Drop sessions that ended long ago."""
     await forget_after(services.the(Database), services.the(Settings).keep_sessions_days, _FORGET_SESSIONS)
+
+
+@jobs.every(3600)
+async def forget_sign_ins(services: Services) -> None:
+    """Drop the requests for codes of the days before."""
+    await forget_after(services.the(Database), sign_ins.KEPT_DAYS, sign_ins.FORGET)
 
 
 @jobs.every(3600)

@@ -15,8 +15,6 @@ from .schemas import CREDENTIALS, PastSession, Session
 
 operations = Operations("Session Authentication")
 
-AGENT_LENGTH = 300
-
 
 @operations(
     "POST /sessions",
@@ -56,7 +54,7 @@ async def start_session(call: Call) -> Reply:
         if not await actions.keep_password(db, account["id"], known_hash, better_hash):
             raise Busy
         await actions.start_session(
-            db, call.the(Settings), session_id, account["id"], key=key, ip=call.address, agent=_agent(call)
+            db, call.the(Settings), session_id, account["id"], key=key, ip=call.address, agent=call.header("user-agent")
         )
         return created(await queries.get_session(db, session_id, key))
 
@@ -126,7 +124,3 @@ async def list_api_session(call: Call) -> Reply:
     async with call.reading() as db:
         account_id = await account_for(db, call.caller, call.path["number"], support_may=True)
         return Reply(await queries.HISTORY.page(db, call.query, where="session.account_id = $1", values=[account_id]))
-
-
-def _agent(call: Call) -> str:
-    return call.header("user-agent").replace("\x00", "")[:AGENT_LENGTH]

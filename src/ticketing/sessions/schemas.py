@@ -17,6 +17,14 @@ class Session(msgspec.Struct, rename="camel"):
     account: Account
 
 
+class SignIn(msgspec.Struct, rename="camel"):
+    """That somebody wants to sign in by a code to an address: `Pending`, `Completed` or `Expired`."""
+
+    uri: str = msgspec.field(name="self")
+    email: str
+    status: str
+
+
 class PastSession(msgspec.Struct, rename="camel"):
     """When somebody came and from where; `ended` is "" while the session is open."""
 
