@@ -196,7 +196,7 @@ async def test_answers_with_keys_are_never_kept(alice: Client, db: asyncpg.Conne
     assert [(await send(alice, key, "/keys"))["times"] for _ in range(2)] == [1, 2]
     assert not await db.fetchval("SELECT count(*) FROM idempotency_keys WHERE key = $1", key)
     kept = {one.id for one in ticketing.app.OPERATIONS if one.carries_key}
-    assert kept == {"start_session", "create_integration", "make_key"}
+    assert kept == {"start_session", "sign_in_by_code", "create_integration", "make_key"}
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "é", "a\tb"])
