@@ -35,7 +35,8 @@ async def worker_services(settings: Settings) -> AsyncIterator[Services]:
     database = Database(settings.database_url, pool_size=6)
     await database.open()
     try:
-        yield Services(settings, database, Vault(SECRET), build_providers(settings, database))
+        vault = Vault(SECRET)
+        yield Services(settings, database, vault, build_providers(settings, database, vault))
     finally:
         await database.close()
 

@@ -21,6 +21,7 @@ CHECKS = {
     "test_skips.py",
     "test_ticket_payloads.py",
     "test_turns.py",
+    "test_vault.py",
 }
 
 PAGES = {
@@ -39,6 +40,7 @@ PAGES = {
     "test_press.py",
     "test_resets.py",
     "test_scarcity.py",
+    "test_secret.py",
     "test_sdk.py",
     "test_serving.py",
     "test_stripe.py",

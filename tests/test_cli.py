@@ -22,7 +22,8 @@ from ticketing import demo
 from ticketing.accounts.passwords import is_right
 from ticketing.kit.vault import Vault, hash_key
 from ticketing.serving import complete
-from ticketing.sessions.gate_keys import code_digest
+from ticketing.serving.completing import complete_for_serving
+from ticketing.sessions.gate_keys import code_digests
 from ticketing.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -200,7 +201,7 @@ async def test_each_start_of_the_demo_says_what_lets_in(postgres: str) -> None:
                     assert is_right_now == (credentials is planted)
             shop = await db.fetchval("SELECT key_hash FROM integrations WHERE name = $1", demo.content.SHOP)
             assert shop == hash_key(planted.public_key)
-            digest = code_digest(Vault(settings.secret), planted.gate_code)
+            digest = code_digests(Vault(settings.secret), planted.gate_code)[0]
             assert await db.fetchval("SELECT count(*) FROM tokens WHERE code_hmac = $1", digest) == 1
         told = await db.fetchval("SELECT count(*) FROM mails WHERE letter = 'password_changed'")
         assert told == 3 * len(demo_people()), "the second start with the same ones changed something"
@@ -294,11 +295,11 @@ async def test_a_doctor_without_the_secret_makes_none(dsn: str, tmp_path: Path) 
     assert not missing.exists()
 
 
-def test_a_secret_is_made_for_those_who_say_so(tmp_path: Path) -> None:
+async def test_a_secret_is_made_for_a_database_that_has_none(dsn: str, tmp_path: Path) -> None:
     said: list[str] = []
-    made = complete(Settings(), "postgresql://here/it", tmp_path / "data", said.append)
+    made = await complete_for_serving(Settings(), dsn, tmp_path / "data", said.append)
     file = tmp_path / "data" / "secret"
     assert file.read_text().strip() == made.secret
     assert file.stat().st_mode & 0o777 == 0o600
     assert said == [f"Made the server's secret, {file}: keep a copy, the database is worth little without it."]
-    assert complete(Settings(), "postgresql://here/it", tmp_path / "data") == made
+    assert complete(Settings(), dsn, tmp_path / "data") == made

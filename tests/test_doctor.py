@@ -14,6 +14,7 @@ from serving import running
 from ticketing.doctor import Diagnosis, ask_providers, examine, mend
 from ticketing.doctor.checks import CHECKS
 from ticketing.kit.database import Database
+from ticketing.kit.vault import Vault
 from ticketing.payments.providers.choosing import Providers, build_providers
 from ticketing.settings import Settings
 
@@ -232,7 +233,7 @@ async def test_the_providers_word_is_compared(settings: Settings, world: World, 
     own = Database(settings.database_url, pool_size=2)
     await own.open()
     try:
-        await compare_words(own, build_providers(settings, own), world, db)
+        await compare_words(own, build_providers(settings, own, Vault(settings.secret)), world, db)
     finally:
         await own.close()
 

@@ -55,6 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "api_docs": set(),
     "monitoring": {"kit", "settings", "web", "jobs", "letters", "migrations"},
     "beside_api": {"web", "api_docs", "pictures", "tickets"},
+    "sealing": EVERYTHING,
     "app": EVERYTHING,
     "serving": EVERYTHING,
     "demo": EVERYTHING,

@@ -36,6 +36,7 @@ from ticketing.web.callers import Caller, Level
 from ticketing.web.operations import Services
 
 T = TypeVar("T")
+VAULT = Vault(SECRET)
 
 ARRIVES = """
 UPDATE sandbox_charges charge SET state = 'succeeded' FROM payments payment JOIN orders ON orders.id = payment.order_id
@@ -217,7 +218,7 @@ def world(postgres: str) -> Iterator[World]:
             runner,
             dsn,
             db,
-            Services(options, database, Vault(SECRET), build_providers(options, database)),
+            Services(options, database, VAULT, build_providers(options, database, VAULT)),
             runner.run(add_person(http, db, "bob")),
             runner.run(add_person(http, db, "admin", "administrator")),
         )

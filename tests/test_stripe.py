@@ -499,11 +499,11 @@ async def test_the_setting_chooses_and_old_payments_keep_their_provider(tmp_path
     with_key = {"TICKETING_STRIPE_KEY_FILE": str(tmp_path / "key")}
     database = Database("")
     for name in ("sandbox", "stripe"):
-        providers = build_providers(read_settings({**with_key, "TICKETING_PAYMENT_PROVIDER": name}), database)
+        providers = build_providers(read_settings({**with_key, "TICKETING_PAYMENT_PROVIDER": name}), database, VAULT)
         assert providers.current.name == name
         assert [bool(providers.find(one)) for one in ("sandbox", "stripe", "paper")] == [True, True, False]
         await providers.close()
-    assert build_providers(read_settings({}), database).find("stripe") is None
+    assert build_providers(read_settings({}), database, VAULT).find("stripe") is None
 
 
 def test_the_library_is_loaded_only_with_a_key() -> None:

@@ -45,7 +45,7 @@ async def test_the_private_key_is_in_the_database_under_seal(db: asyncpg.Connect
     raw = key.private.private_bytes_raw()
     assert raw not in stored
     assert raw.hex().encode() not in stored
-    with pytest.raises(SealedKey, match="another secret"):
+    with pytest.raises(SealedKey, match="a secret that is not the server's"):
         await signing_key(db, Vault("another secret of this server, long enough"))
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -26,7 +26,6 @@ from .events import section_routes as sections
 from .hosts import routes as hosts
 from .kit.database import Database
 from .kit.logs import configure_logs
-from .kit.vault import Vault
 from .mail import viewer
 from .monitoring import health
 from .orders import routes as orders
@@ -39,6 +38,7 @@ from .pictures.serving import Pictures
 from .regions import routes as regions
 from .reports import routes as reports
 from .reports.files import Exports
+from .sealing import keep_up, open_vault
 from .sessions import integration_routes as integrations
 from .sessions import routes as sessions
 from .sessions import sign_in_routes as sign_ins
@@ -116,11 +116,15 @@ TAGS = (
 def build_app(settings: Settings) -> Edge:
     """The ASGI application."""
     database = Database(settings.database_url, pool_size=settings.pool_size)
-    reads, vault = SharedReads(database), Vault(settings.secret)
-    visitors_key = vault.derive_key("pages", "visitors") if settings.pages == "on" else ""
-    keys = Keys(reads, database, settings, visitors_key)
+    reads, vault = SharedReads(database), open_vault(settings)
+    keep_up(database, vault)
+
+    def visitors_keys() -> list[str]:
+        return vault.derive_keys("pages", "visitors") if settings.pages == "on" else []
+
+    keys = Keys(reads, database, settings, visitors_keys)
     passwords, pictures, press, exports = Passwords(), Pictures(), Press(), Exports()
-    intake, shield, providers = build_intake(database, settings), Shield(), build_providers(settings, database)
+    intake, shield, providers = build_intake(database, settings), Shield(), build_providers(settings, database, vault)
     things = (reads, keys, passwords, pictures, press, exports, vault, gate_codes(vault), intake, shield, providers)
     services = Services(settings, database, *things)
     gatekeeper = KeyGatekeeper(settings, database, vault, keys)
@@ -146,7 +150,7 @@ def build_app(settings: Settings) -> Edge:
         (path, Endpoint(operations, services, gatekeeper, settings.minimum_client_version))
         for path, operations in by_path.items()
     ]
-    frame = Frame(site_of(settings, visitors_key)) if settings.pages == "on" else None
+    frame = Frame(site_of(settings, visitors_keys)) if settings.pages == "on" else None
     beside = Starlette(
         routes=[
             *(frame.routes(*PAGES) if frame else []),
@@ -170,10 +174,10 @@ def build_app(settings: Settings) -> Edge:
     return Edge(beside, front=front, wrap=lambda app: _allow_origins(app, settings))
 
 
-def site_of(settings: Settings, visitors_key: str) -> Site:
+def site_of(settings: Settings, visitors_keys: Callable[[], Sequence[str]]) -> Site:
     """What the pages are told of the settings."""
     return Site(
-        visitors_key=visitors_key,
+        visitors_keys=visitors_keys,
         name=settings.platform_name,
         logo_url=settings.logo_url,
         accent=settings.accent,

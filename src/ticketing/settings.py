@@ -57,6 +57,9 @@ class Settings:
     secret: str = _knob(
         "", "the server's secret, 32 characters or more; unset: a 0600 file in the data folder", secret=True
     )
+    secret_previous: str = _knob(
+        "", "the secret before it, while it is being changed: see [the secret](operations.md#the-secret)", secret=True
+    )
     minimum_client_version: str = _knob("3.0.0", "oldest `X-Client-Version` that is served")
     hold_seconds: int = _knob(900, "how long a placed order holds its places")
     tickets_per_order: int = _knob(50, "most tickets in one order")
@@ -181,10 +184,12 @@ class Settings:
     log_format: str = _knob("auto", "`json`, `pretty`, or `auto`: pretty in a terminal")
 
     def __post_init__(self) -> None:
-        if self.secret and len(self.secret) < 32:
-            raise BadSetting("TICKETING_SECRET is shorter than 32 characters.")
-        if self.rate_limits not in ("on", "off"):
-            raise BadSetting("TICKETING_RATE_LIMITS is neither `on` nor `off`.")
+        for name in ("secret", "secret_previous"):
+            if 0 < len(getattr(self, name)) < 32:
+                raise BadSetting(f"{variable(name)} is shorter than 32 characters.")
+        for name in ("rate_limits", "free_tickets_verified", "hold_back_changes", "dev_pages", "pages"):
+            if getattr(self, name) not in ("on", "off"):
+                raise BadSetting(f"{variable(name)} is neither `on` nor `off`.")
         if not _is_base64(self.maps_signing_secret):
             raise BadSetting("TICKETING_MAPS_SIGNING_SECRET is not base64.")
         try:
@@ -193,12 +198,6 @@ class Settings:
             raise BadSetting(f"TICKETING_FEES: {error}") from None
         if self.log_format not in ("auto", "json", "pretty"):
             raise BadSetting("TICKETING_LOG_FORMAT is none of `auto`, `json`, `pretty`.")
-        if self.free_tickets_verified not in ("on", "off"):
-            raise BadSetting("TICKETING_FREE_TICKETS_VERIFIED is neither `on` nor `off`.")
-        if self.hold_back_changes not in ("on", "off"):
-            raise BadSetting("TICKETING_HOLD_BACK_CHANGES is neither `on` nor `off`.")
-        if self.dev_pages not in ("on", "off"):
-            raise BadSetting("TICKETING_DEV_PAGES is neither `on` nor `off`.")
         self._ensure_payments()
         self._ensure_mail()
         self._ensure_pages()
@@ -245,8 +244,6 @@ class Settings:
             raise BadSetting("TICKETING_MAIL_SECURITY is `none`: the mail password would travel in the clear.")
 
     def _ensure_pages(self) -> None:
-        if self.pages not in ("on", "off"):
-            raise BadSetting("TICKETING_PAGES is neither `on` nor `off`.")
         if self.public_url and not (_is_safe(self.public_url) and self.public_url == origin_of(self.public_url)):
             raise BadSetting(
                 "TICKETING_PUBLIC_URL is no origin: `https://` and a name, no path (`http://` on this machine alone)."

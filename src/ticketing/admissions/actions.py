@@ -195,9 +195,9 @@ async def issue_token(
 
 
 async def lock_token(db: Connection, event_id: int, token_id: int | None) -> Row:
-    """The id, `global` and generation of a token that stays as it is until the transaction ends. Raises NotFound."""
+    """The id and `global` of a token that stays as it is until the transaction ends. Raises NotFound."""
     row = await db.fetchrow(
-        "SELECT id, global, generation FROM tokens WHERE id = $1 AND event_id = $2 AND removed_at IS NULL FOR UPDATE",
+        "SELECT id, global FROM tokens WHERE id = $1 AND event_id = $2 AND removed_at IS NULL FOR UPDATE",
         token_id,
         event_id,
     )

@@ -1,5 +1,6 @@
 """Reading tokens, valid tickets and admissions, for those who may stand at the gate."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -15,7 +16,7 @@ from ticketing.hosts.queries import ensure_administers
 from ticketing.kit import clock, ids
 from ticketing.kit.database import Connection, Row
 from ticketing.kit.vault import Vault
-from ticketing.sessions.gate_keys import clean_code, code_digest, gate_key, read_code, readings
+from ticketing.sessions.gate_keys import clean_code, code_digests, read_code, read_key, readings
 from ticketing.tickets.queries import (
     COLUMNS,
     SECTION_COLUMNS,
@@ -199,19 +200,20 @@ async def get_token_key(db: Connection, vault: Vault, typed: str) -> TokenKey:
     code = clean_code(typed)
     if code is None:
         raise CodeNotFound
-    digests = [code_digest(vault, reading) for reading in readings(code)]
+    itself, *alike = (code_digests(vault, reading) for reading in readings(code))
     rows = await db.fetch(
-        f"SELECT token.id, token.generation, token.code_hmac, token.event_id, {_OPENED} AS sections"
+        "SELECT token.id, token.generation, token.key_encrypted, token.key_hash, token.code_hmac, token.event_id,"
+        f"      {_OPENED} AS sections"
         "  FROM tokens token JOIN events event ON event.id = token.event_id"
         " WHERE token.code_hmac = ANY($1::bytea[]) AND token.removed_at IS NULL"
         "   AND event.removed_at IS NULL AND event.status <> 'Cancelled'",
-        digests,
+        list(itertools.chain(itself, *alike)),
     )
-    exact_ones = [one for one in rows if one["code_hmac"] == digests[0]]
+    exact_ones = [one for one in rows if one["code_hmac"] in itself]
     if len(exact_ones or rows) != 1:
         raise CodeNotFound
     (row,) = exact_ones or rows
-    return TokenKey(gate_key(vault, row["id"], row["generation"]), f"/events/{row['event_id']}", _section_uris(row))
+    return TokenKey(read_key(vault, row), f"/events/{row['event_id']}", _section_uris(row))
 
 
 # Tickets

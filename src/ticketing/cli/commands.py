@@ -1,4 +1,4 @@
-"""The commands of the server itself; `admin`, `integrations` and `ticket-keys` have files of their own."""
+"""The commands of the server itself; `admin`, `integrations`, `secret` and `ticket-keys` have files of their own."""
 
 import asyncio
 import importlib.metadata
@@ -13,7 +13,7 @@ from ticketing.serving import CannotServe, Options, complete, is_reachable_from_
 from ticketing.serving import serve as serve_until_stopped
 from ticketing.settings import Settings, injected, read_settings, table
 
-from . import admin, integrations, ticket_keys
+from . import admin, integrations, secret, ticket_keys
 from .database import reached, run
 from .doctor import doctor
 from .options import DataDir
@@ -30,6 +30,7 @@ app = typer.Typer(
 
 app.add_typer(admin.app, name="admin")
 app.add_typer(integrations.app, name="integrations")
+app.add_typer(secret.app, name="secret")
 app.add_typer(ticket_keys.app, name="ticket-keys")
 app.command()(doctor)
 app.command("sort-keys")(sort_keys)

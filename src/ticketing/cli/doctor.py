@@ -8,10 +8,12 @@ from typing import Annotated
 
 import typer
 
-from ticketing.doctor import Diagnosis, ask_providers, examine, mend
+from ticketing.doctor import Diagnosis, ask_providers, examine, mend, open_sealed
 from ticketing.embedded import default_data_dir
 from ticketing.kit.database import Database
+from ticketing.kit.vault import Vault
 from ticketing.payments.providers.choosing import build_providers
+from ticketing.sealing import open_vault, recognise
 from ticketing.serving import complete
 from ticketing.serving.databases import ensure_shape
 from ticketing.settings import Settings, read_settings
@@ -40,13 +42,14 @@ def doctor(
 
 async def _examine(fix: bool, as_json: bool, days: int, data_dir: Path | None) -> None:
     mended: list[str] = []
-    async with _open(data_dir) as (settings, database):
+    async with _open(data_dir) as (settings, database, vault):
         if fix:
             async with database.transaction() as db:
                 mended = await mend(db, database.new_id)
         async with database.reading() as db:
             diagnosis = await examine(db, progress)
-        providers = build_providers(settings, database)
+        await open_sealed(database, vault, diagnosis, progress)
+        providers = build_providers(settings, database, vault)
         try:
             await ask_providers(database, providers, days, diagnosis, progress)
         finally:
@@ -60,14 +63,17 @@ async def _examine(fix: bool, as_json: bool, days: int, data_dir: Path | None) -
 
 
 @contextlib.asynccontextmanager
-async def _open(data_dir: Path | None) -> AsyncIterator[tuple[Settings, Database]]:
+async def _open(data_dir: Path | None) -> AsyncIterator[tuple[Settings, Database, Vault]]:
     async with reached(data_dir, existing=True) as dsn:
         await ensure_shape(dsn)
         settings = complete(read_settings(), dsn, data_dir or default_data_dir())
         database = Database(dsn, pool_size=POOL_SIZE)
         await database.open()
         try:
-            yield settings, database
+            vault = open_vault(settings)
+            async with database.reading() as db:
+                await recognise(db, vault)
+            yield settings, database, vault
         finally:
             await database.close()
 

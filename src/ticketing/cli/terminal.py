@@ -9,6 +9,7 @@ from rich.console import Console
 
 from ticketing.embedded import EmbeddedError
 from ticketing.kit.nowhere import lead_nowhere
+from ticketing.sealing import UnknownSecret
 from ticketing.serving import CannotServe
 from ticketing.settings import BadSetting
 
@@ -52,7 +53,7 @@ def faults_explained() -> Iterator[None]:
     """Faults that we know end the command with one sentence."""
     try:
         yield
-    except (CannotServe, EmbeddedError, BadSetting) as fault:
+    except (CannotServe, UnknownSecret, EmbeddedError, BadSetting) as fault:
         fail(str(fault))
     except KeyboardInterrupt:
         sys.exit(130)

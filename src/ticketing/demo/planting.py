@@ -35,6 +35,7 @@ from ticketing.payments.providers.sandbox import Sandbox, enter_charge, enter_re
 from ticketing.payments.refunds import Request, conclude_refund, open_refund
 from ticketing.regions import actions as regions
 from ticketing.regions.schemas import REGION
+from ticketing.sealing import open_vault, take_up
 from ticketing.sessions.gate_keys import change_code, gate_codes
 from ticketing.sessions.integrations import create_integration
 from ticketing.settings import Settings
@@ -67,11 +68,13 @@ async def plant(settings: Settings, progress: Callable[[str], None], credentials
     try:
         async with database.transaction() as db:
             await db.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
+            vault = open_vault(settings)
+            await take_up(db, vault)
             if await _is_planted(db):
-                await set_credentials(db, Vault(settings.secret), credentials)
+                await set_credentials(db, vault, credentials)
                 return
             progress("Writing the demo data.")
-            await _Planter(db, database.new_id, settings, credentials).plant()
+            await _Planter(db, database.new_id, settings, vault, credentials).plant()
     finally:
         await database.close()
 
@@ -104,6 +107,7 @@ class _Planter:
     db: Connection
     new_id: Callable[[], int]
     settings: Settings
+    vault: Vault
     credentials: Credentials
     regions: dict[str, int] = field(default_factory=dict)
     venues: dict[str, int] = field(default_factory=dict)
@@ -113,7 +117,6 @@ class _Planter:
 
     async def plant(self) -> None:
         self.today: date = await self.db.fetchval("SELECT clock()::date")
-        self.vault = Vault(self.settings.secret)
         await self._plant_places()
         await self._plant_people()
         for event in content.EVENTS:
@@ -257,7 +260,7 @@ class _Planter:
     async def _plant_payment(self, order_id: int, ending: Ending) -> None:
         """Pay for an order with a card of the sandbox, and give the money back where that is the story."""
         order = await lock_order(self.db, order_id)
-        attempt = await open_attempt(self.db, order, self.new_id(), Sandbox.name, None, by_administrator=False)
+        attempt = await open_attempt(self.db, order, self.new_id(), Sandbox.name, [], by_administrator=False)
         part = part_of(Token("tok_insufficient_funds" if ending == "declined" else "tok_visa"))
         await conclude(self.db, attempt.id, await enter_charge(self.db, attempt.charge(), part), self.new_id)
         if ending == "refunded":

@@ -3,5 +3,6 @@
 from .asking import ask_providers
 from .examining import Diagnosis, Finding, examine
 from .mending import mend
+from .opening import open_sealed
 
-__all__ = ["Diagnosis", "Finding", "ask_providers", "examine", "mend"]
+__all__ = ["Diagnosis", "Finding", "ask_providers", "examine", "mend", "open_sealed"]

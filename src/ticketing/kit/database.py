@@ -8,7 +8,7 @@ knows it. It must reach PostgreSQL itself, not a transaction-level pooler.
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import asyncpg
@@ -50,6 +50,7 @@ class Database:
         self._pool_size = pool_size
         self._listeners: dict[str, Callable[[str], None]] = {}
         self._hearing_changed: list[Callable[[bool], None]] = []
+        self._attending: list[Callable[[Connection], Awaitable[None]]] = []
         self._ids: Ids | None = None
         self._own: asyncpg.Connection | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -58,7 +59,8 @@ class Database:
     async def open(self) -> None:
         """Connect.
 
-        Raises one of `database_errors.TROUBLE` when the server cannot be reached or refuses.
+        Raises one of `database_errors.TROUBLE` when the server cannot be reached or refuses, and what was asked for
+        with `on_connecting` raises.
         """
         self.pool = await asyncpg.create_pool(
             self._dsn,
@@ -110,6 +112,13 @@ class Database:
         """Call `changed(False)` when notifications may be missed from now on, `changed(True)` when no longer."""
         self._hearing_changed.append(changed)
 
+    def on_connecting(self, attend: Callable[[Connection], Awaitable[None]]) -> None:
+        """Await `attend(connection)` with the process's own connection, each time it is made anew and listens.
+
+        To be said before `open`, which raises what `attend` raises; later that is as bad as not to hear.
+        """
+        self._attending.append(attend)
+
     def reading(self) -> contextlib.AbstractAsyncContextManager[Connection]:
         """A connection without a transaction: each statement sees what is committed."""
         return self._acquire()
@@ -135,6 +144,8 @@ class Database:
             self._ids.node = node
             for channel in self._listeners:
                 await own.add_listener(channel, self._heard)
+            for attend in self._attending:
+                await attend(own)
         except BaseException:
             own.terminate()
             raise

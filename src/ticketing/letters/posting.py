@@ -18,7 +18,8 @@ from typing import Literal
 
 import msgspec
 
-from ticketing.kit.database import Connection
+from ticketing.kit.database import Connection, Row
+from ticketing.kit.sealed import Sealed, Values
 from ticketing.kit.vault import Vault
 
 Name = Literal[
@@ -109,7 +110,7 @@ KINDS: dict[Name, Kind] = {
 }
 
 STRANGER = 0  # in place of an account: to an address that none has; the `email` sealed in it
-_SEALING = "letter"
+_PURPOSE = "letter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +129,12 @@ class Letter:
 
 def seal(vault: Vault, secrets: Mapping[str, str]) -> bytes:
     """What only the worker that writes the letter can read: a code, an address."""
-    return vault.encrypt(_SEALING, msgspec.json.encode(secrets).decode())
+    return vault.encrypt(_PURPOSE, msgspec.json.encode(secrets).decode())
 
 
 def unseal(vault: Vault, sealed: bytes | None) -> dict[str, str]:
-    """What was sealed. Raises cryptography's InvalidTag when the server's secret is another now."""
-    return msgspec.json.decode(vault.decrypt(_SEALING, sealed), type=dict[str, str]) if sealed else {}
+    """What was sealed. Raises cryptography's InvalidTag when no secret of the vault sealed it."""
+    return msgspec.json.decode(vault.decrypt(_PURPOSE, sealed), type=dict[str, str]) if sealed else {}
 
 
 _POST = """
@@ -215,3 +216,28 @@ async def unsent_letters(db: Connection) -> Unsent:
     row = await db.fetchrow(_UNSENT)
     assert row is not None  # noqa: S101 - for the type checker: the statement always has one row
     return Unsent(row["waiting"], row["oldest"] or 0.0)
+
+
+def _seal_anew(vault: Vault, mail: Row) -> Values | None:
+    sealed = vault.encrypt_anew(_PURPOSE, mail["sealed"])
+    return sealed and (sealed,)
+
+
+async def _lose(db: Connection, _vault: Vault, mails: Sequence[Row]) -> None:
+    await db.execute(
+        "UPDATE mails SET status = 'Dropped', sealed = NULL, done_at = clock() WHERE id = ANY($1::bigint[])",
+        [mail["id"] for mail in mails],
+    )
+
+
+SEALED = Sealed(
+    name="waiting letters",
+    table="mails",
+    key={"id": "bigint"},
+    columns={"sealed": "bytea"},
+    live="status = 'Waiting' AND sealed IS NOT NULL",
+    thing="format('letter %s (%s)', id, letter)",
+    loss="are dropped: codes, which can be asked for again, and notices to former addresses",
+    anew=_seal_anew,
+    lose=_lose,
+)

@@ -1,5 +1,6 @@
 """What the pages of one server have in common: its name and looks, where it stands, who its visitors are."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,11 +16,12 @@ DARK_GROUND = (28, 29, 34)  # of cards, the lighter of the two
 class Site:
     """How the pages look and where they are; handed in when the application is built.
 
-    `visitors_key` is the public key with which the API is called for whoever is not signed in; `public_url` the
-    origin under which the pages are reached (`https://tickets.example.com`), "" where it is that of each request.
+    `visitors_keys()` are the public keys with which the API is called for whoever is not signed in, the one to use
+    first; `public_url` is the origin under which the pages are reached (`https://tickets.example.com`), "" where it is
+    that of each request.
     """
 
-    visitors_key: str
+    visitors_keys: Callable[[], Sequence[str]]
     name: str = "TickeTing"
     logo_url: str = ""
     accent: str = "#a8234f"
@@ -35,6 +37,11 @@ class Site:
     stripe_script: str = "https://js.stripe.com/v3/"
     is_demo: bool = False
     extras: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def visitors_key(self) -> str:
+        """The public key of whoever is not signed in."""
+        return self.visitors_keys()[0]
 
     @property
     def is_secure(self) -> bool:

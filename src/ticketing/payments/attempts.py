@@ -4,7 +4,7 @@ An attempt is a row. It is committed before the first call to the provider, and 
 a crash - somebody ends it: the request that opened it, the provider's webhook, or `reconciling`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -48,7 +48,7 @@ RETURNING {COLUMNS}"""
 
 _REPEATED = f"""
 SELECT {COLUMNS} FROM payments payment
- WHERE order_id = $1 AND request_digest = $2 AND opened_at > clock() - make_interval(secs => $3)"""
+ WHERE order_id = $1 AND request_digest = ANY($2::bytea[]) AND opened_at > clock() - make_interval(secs => $3)"""
 
 _CLOSE = f"""
 UPDATE payments AS payment
@@ -119,16 +119,22 @@ SELECT EXISTS (
        AND (payment.status = 'Pending' OR payment.status = 'Declined' AND payment.closed_at >= payment.deadline_at))"""
 
 
-async def find_repeated(db: Connection, order_id: int, digest: bytes | None) -> Attempt | None:
+async def find_repeated(db: Connection, order_id: int, digests: Sequence[bytes]) -> Attempt | None:
     """The attempt that this very request opened when it was sent before, if it did."""
-    if digest is None:
+    if not digests:
         return None
-    row = await db.fetchrow(_REPEATED, order_id, digest, REPEATED_SECONDS)
+    row = await db.fetchrow(_REPEATED, order_id, digests, REPEATED_SECONDS)
     return build_attempt(row) if row else None
 
 
 async def open_attempt(
-    db: Connection, order: LockedOrder, payment_id: int, provider: str, digest: bytes | None, *, by_administrator: bool
+    db: Connection,
+    order: LockedOrder,
+    payment_id: int,
+    provider: str,
+    digests: Sequence[bytes],
+    *,
+    by_administrator: bool,
 ) -> Attempt:
     """Write an attempt to pay for a locked order down, and keep its places while it is under way.
 
@@ -150,7 +156,7 @@ async def open_attempt(
         provider,
         order.total_cents,
         order.currency,
-        digest,
+        next(iter(digests), None),
         order.now,
         order.held_until,
         deadline,

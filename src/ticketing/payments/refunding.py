@@ -25,7 +25,7 @@ async def begin_refund(database: Database, caller: Caller, order_id: int, reques
     """
     async with database.transaction() as db:
         order = await lock_order(db, order_id)
-        if repeated := await find_repeated(db, order.id, request.digest):
+        if repeated := await find_repeated(db, order.id, request.digests):
             return repeated, False
         giving = await open_refund(db, order, database.new_id(), request)
         await history.record(

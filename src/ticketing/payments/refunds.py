@@ -36,7 +36,7 @@ SOURCE = "refunds refund JOIN payments payment ON payment.id = refund.payment_id
 
 _REPEATED = f"""
 SELECT {COLUMNS} FROM {SOURCE}
- WHERE refund.order_id = $1 AND refund.request_digest = $2
+ WHERE refund.order_id = $1 AND refund.request_digest = ANY($2::bytea[])
    AND refund.opened_at > clock() - make_interval(secs => $3)"""
 
 _READ_ITEMS = """
@@ -108,11 +108,11 @@ SELECT ticket.owner_id, ticket.event_id, count(*)::int AS count
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who wants money to go back, and why; `digest` tells a request from its repetition."""
+    """Who wants money to go back, and why; `digests` tell a request from its repetition."""
 
     reason: str
     account_id: int | None = None
-    digest: bytes | None = None
+    digests: Sequence[bytes] = ()
 
 
 def build_giving(row: Row) -> Giving:
@@ -132,11 +132,11 @@ def build_giving(row: Row) -> Giving:
     )
 
 
-async def find_repeated(db: Connection, order_id: int, digest: bytes | None) -> Giving | None:
+async def find_repeated(db: Connection, order_id: int, digests: Sequence[bytes]) -> Giving | None:
     """The refund that this very request opened when it was sent before, if it did."""
-    if digest is None:
+    if not digests:
         return None
-    row = await db.fetchrow(_REPEATED, order_id, digest, REPEATED_SECONDS)
+    row = await db.fetchrow(_REPEATED, order_id, digests, REPEATED_SECONDS)
     return build_giving(row) if row else None
 
 
@@ -174,7 +174,7 @@ async def write_refunds(
         [sum(item.cents for item in items) for _order, items in wanted.values()],
         request.reason,
         request.account_id,
-        request.digest,
+        next(iter(request.digests), None),
         ask_after_seconds,
     )
     pairs = [(refund_id, item.id) for refund_id, (_order, items) in wanted.items() for item in items]

@@ -74,7 +74,7 @@ async def _open_and_charge(call: Call, order_id: int, means: Card | Token, payer
     shield, seconds = call.the(Shield), call.the(Settings).payment_timeout_seconds
 
     async def begin_and_go_on() -> tuple[Attempt, asyncio.Task[Attempt] | None]:
-        attempt, is_new = await begin(database, provider, call.caller, order_id, _digest(call))
+        attempt, is_new = await begin(database, provider, call.caller, order_id, _digests(call))
         charging = charge(database, provider, attempt, means, payer, seconds) if is_new else None
         return attempt, shield.start(charging) if charging else None
 
@@ -155,7 +155,7 @@ async def refund_order(call: Call) -> Reply:
     async with call.reading() as db:
         order_id = await find_managed(db, call.caller, call.path["order"])
         values = await REFUND.read(call.json(), db)
-    request = Request(values["reason"], call.caller.account, _digest(call))
+    request = Request(values["reason"], call.caller.account, _digests(call))
     shield, seconds = call.the(Shield), call.the(Settings).payment_timeout_seconds
 
     async def open_and_repay() -> tuple[Giving, asyncio.Task[Giving] | None]:
@@ -186,9 +186,9 @@ async def list_refunds(call: Call) -> Reply:
         return Reply(await queries.REFUNDS.page(db, call.query, where="refund.order_id = $1", values=[order_id]))
 
 
-def _digest(call: Call) -> bytes | None:
-    """What tells this request from others when it is sent again under its Idempotency-Key; None without one."""
+def _digests(call: Call) -> list[bytes]:
+    """What tells this request from others when it is sent again under its Idempotency-Key; nothing without one."""
     if not Idempotency.concerns(call):
-        return None
+        return []
     name = f"{call.caller.account} {call.operation.id} {call.header('idempotency-key')}"
-    return call.the(Vault).digest("payment request", name.encode())
+    return call.the(Vault).digests("payment request", name.encode())

@@ -4,6 +4,7 @@ No transaction is open while the provider is asked. Whatever is not known in tim
 """
 
 import asyncio
+from collections.abc import Sequence
 
 import structlog
 
@@ -23,18 +24,18 @@ log = structlog.get_logger()
 
 
 async def begin(
-    database: Database, provider: Provider, caller: Caller, order_id: int, digest: bytes | None
+    database: Database, provider: Provider, caller: Caller, order_id: int, digests: Sequence[bytes]
 ) -> tuple[Attempt, bool]:
     """Write the attempt down, committed, before anybody is asked for money; whether it is a new one.
 
-    A request that is repeated (the same `digest`) finds the attempt it opened before. Raises NotPayable, PaymentOpen.
+    A request that is repeated (the same `digests`) finds the attempt it opened before. Raises NotPayable, PaymentOpen.
     """
     async with database.transaction() as db:
         order = await lock_order(db, order_id)
-        if repeated := await find_repeated(db, order.id, digest):
+        if repeated := await find_repeated(db, order.id, digests):
             return repeated, False
         attempt = await open_attempt(
-            db, order, database.new_id(), provider.name, digest, by_administrator=caller.administers
+            db, order, database.new_id(), provider.name, digests, by_administrator=caller.administers
         )
         await history.record(db, database.new_id(), caller, "payment.attempted", order.uri, payment=attempt.id)
         return attempt, True

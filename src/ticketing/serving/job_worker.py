@@ -23,13 +23,14 @@ from ticketing.jobs.running import run_jobs
 from ticketing.kit.database import Database
 from ticketing.kit.database_errors import TROUBLE
 from ticketing.kit.logs import configure_logs
-from ticketing.kit.vault import Vault
 from ticketing.mail.jobs import jobs as mail
 from ticketing.mail.postman import Postmen
 from ticketing.monitoring import prometheus as metrics
 from ticketing.orders.jobs import jobs as orders
 from ticketing.payments.jobs import jobs as payments
 from ticketing.payments.providers.choosing import build_providers
+from ticketing.sealing import UnknownSecret, keep_up, open_vault
+from ticketing.sealing.jobs import jobs as sealing
 from ticketing.sessions.jobs import jobs as sessions
 from ticketing.settings import BadSetting, Settings, read_settings
 from ticketing.tickets.press import Press
@@ -40,7 +41,7 @@ DRAIN_SECONDS = 15
 LONGEST_PAUSE_SECONDS = 10
 PRINTS_WAIT_SECONDS = 600  # nobody is waiting for the answer, and whoever buys goes first
 
-JOBS = Jobs("ticketing").include([accounts, admissions, hosts, mail, orders, payments, sessions])
+JOBS = Jobs("ticketing").include([accounts, admissions, hosts, mail, orders, payments, sealing, sessions])
 
 log = structlog.get_logger()
 
@@ -48,14 +49,15 @@ log = structlog.get_logger()
 async def run_worker(settings: Settings, stop: asyncio.Event, jobs: Jobs = JOBS) -> None:
     """Do jobs until `stop` is set; what is under way then gets DRAIN_SECONDS.
 
-    Waits for a database that is away, at the start too.
+    Waits for a database that is away, at the start too. Raises UnknownSecret when the secret in use is another.
     """
-    database = Database(settings.database_url, pool_size=POOL_SIZE)
+    database, vault = Database(settings.database_url, pool_size=POOL_SIZE), open_vault(settings)
+    keep_up(database, vault)
     if not await _open(database, stop):
         return
     press = Press(seconds=PRINTS_WAIT_SECONDS)
-    providers = build_providers(settings, database)
-    services = Services(settings, database, Vault(settings.secret), press, providers)
+    providers = build_providers(settings, database, vault)
+    services = Services(settings, database, vault, press, providers)
     services.add(Postmen(services))
     working = asyncio.create_task(run_jobs(jobs, services, stop))
     stopping = asyncio.create_task(stop.wait())
@@ -129,7 +131,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("DATABASE_URL is not set: a worker needs the database of a server.", file=sys.stderr)  # noqa: T201
         return 1
     configure_logs(settings.log_format)
-    asyncio.run(work_until_told(settings, supervised=options.supervised))
+    try:
+        asyncio.run(work_until_told(settings, supervised=options.supervised))
+    except UnknownSecret as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
     return 0
 
 

@@ -15,7 +15,7 @@ from ticketing.kit.metrics import FOLDER
 from ticketing.settings import Settings, read_settings
 
 from .children import Child
-from .completing import complete
+from .completing import complete_for_serving
 from .databases import prepare_database
 from .handover import WORKERS_MODULE, Work
 from .port import Port, take_port
@@ -46,7 +46,7 @@ async def serve(
     """Serve until SIGTERM, SIGHUP or Ctrl-C; a second one ends the workers at once.
 
     `prepare(settings)` runs once the database is in shape and before anybody is answered; `ready(url)` once the first
-    request would be. Raises CannotServe, EmbeddedError or BadSetting when the server cannot start.
+    request would be. Raises CannotServe, UnknownSecret, EmbeddedError or BadSetting when the server cannot start.
     """
     settings = read_settings(options.defaults | os.environ)
     port = await take_port(options.host, options.port, progress)
@@ -57,7 +57,7 @@ async def serve(
         with _stopped_by_signals(children), _counting_folder(settings) as counting:
             async with _database(settings, options.data_dir, progress) as (dsn, watch_database):
                 await prepare_database(dsn, progress)
-                settings = complete(settings, dsn, options.data_dir, progress)
+                settings = await complete_for_serving(settings, dsn, options.data_dir, progress)
                 if prepare is not None:
                     await prepare(settings)
                 try:
@@ -115,6 +115,7 @@ def _environment(options: Options, settings: Settings) -> dict[str, str]:
     return defaults | {
         "DATABASE_URL": settings.database_url,
         "TICKETING_SECRET": settings.secret,
+        "TICKETING_SECRET_PREVIOUS": settings.secret_previous,
         "TICKETING_MAIL_FOLDER": settings.mail_folder,
     }
 

@@ -12,6 +12,7 @@ time that it may lie idle - so that using a key writes hardly ever, and no sessi
 import hmac
 import time
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ticketing.kit.database import Connection, Database, Row
@@ -25,6 +26,7 @@ from .queries import ENDS_AT
 from .rules import idle_seconds, recheck_seconds
 
 REMEMBERED = 50_000
+VISITORS = Caller(Level.PUBLIC, hash_key("visitors"))  # the same whichever secret their key was made from
 
 _FIND = f"""
 SELECT account.role AS level, account.id AS account, account.number, session.id AS session,
@@ -54,14 +56,19 @@ UPDATE sessions session SET idle_until = coalesce(clock() + make_interval(secs =
 class Keys:
     """The callers of the keys that were lately used in this process."""
 
-    def __init__(self, reads: SharedReads, database: Database, settings: Settings, visitors_key: str = "") -> None:
+    def __init__(
+        self,
+        reads: SharedReads,
+        database: Database,
+        settings: Settings,
+        visitors_keys: Callable[[], Sequence[str]] = list,
+    ) -> None:
         self._reads = reads
         self._database = database
         self._idle = idle_seconds(settings.session_idle_minutes)
         self._recheck = recheck_seconds(settings.session_idle_minutes)
-        # The key with which our own pages call for whoever is not signed in: every server makes it from the secret.
-        self._visitors = Caller(Level.PUBLIC, hash_key(visitors_key)) if visitors_key else None
-        self._visitors_key = visitors_key
+        # With which our own pages call for whoever is not signed in: every server makes them from its secrets.
+        self._visitors_keys = visitors_keys
         self._callers: OrderedDict[str, tuple[Caller, float]] = OrderedDict()  # with the moment to ask again
         self._hearing = False
         self._generation = 0
@@ -70,8 +77,9 @@ class Keys:
 
     def remembered(self, key: str) -> Caller | None:
         """The caller, if it is known without asking the database."""
-        if self._visitors is not None and hmac.compare_digest(key.encode(), self._visitors_key.encode()):
-            return self._visitors
+        for visitors_key in self._visitors_keys():
+            if hmac.compare_digest(key.encode(), visitors_key.encode()):
+                return VISITORS
         known = self._callers.get(key)
         return known[0] if known is not None and time.monotonic() < known[1] else None
 

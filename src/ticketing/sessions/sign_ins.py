@@ -9,11 +9,10 @@ request, which then expires, and against the address, over all its requests of a
 before they are counted by themselves, as with other codes (`accounts.codes`).
 """
 
-import hmac
 from dataclasses import dataclass
 
 from ticketing.accounts import former_addresses
-from ticketing.accounts.codes import digest_code, new_code
+from ticketing.accounts.codes import digest_code, is_code, new_code
 from ticketing.accounts.queries import PEOPLE, find_addressed
 from ticketing.accounts.rules import Tried, Verdict, judge
 from ticketing.guesses.counting import is_known_address
@@ -112,7 +111,7 @@ async def try_code(
     await db.execute(_LOCK, ids.parse(segment))
     request = await get_request(db, segment, address=address)
     account = await find_addressed(db, request["email"], locking=True)
-    is_right = hmac.compare_digest(request["code_hmac"] or b"", digest_code(vault, request["id"], code))
+    is_right = is_code(vault, request["code_hmac"], request["id"], code)
     is_right = is_right and await _may_enter(db, account, request["email"])
     attempt = _attempt(settings, request, account, is_right=is_right)
     if attempt.verdict is Verdict.RIGHT:

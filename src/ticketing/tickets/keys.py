@@ -1,18 +1,19 @@
 """The keys that tickets are signed with.
 
 One signs; those before it still verify, unless they leaked. A private key is kept encrypted with the server's secret:
-it can be had neither from the database alone nor from the secret alone, and a new secret loses no old ticket.
+it can be had neither from the database alone nor from the secret alone, and a lost secret loses no old ticket.
 """
 
 import base64
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ticketing.kit.database import Connection, Row
+from ticketing.kit.sealed import Sealed, Values
 from ticketing.kit.vault import Vault
 
 KEY_LETTERS = 8
@@ -20,7 +21,7 @@ _PURPOSE = "ticket key"
 
 
 class SealedKey(RuntimeError):
-    """The key was made under another secret of the server."""
+    """No secret of the server opens the key."""
 
 
 class SigningKey(NamedTuple):
@@ -48,7 +49,7 @@ async def signing_key(db: Connection, vault: Vault) -> SigningKey:
         sealed = vault.decrypt(_PURPOSE, row["private_key_encrypted"])
     except InvalidTag:
         raise SealedKey(
-            "The key of tickets was made under another secret; `ticketing ticket-keys rotate` begins a new one."
+            "The key of tickets is sealed with a secret that is not the server's; `ticketing doctor` knows more."
         ) from None
     return SigningKey(row["id"], Ed25519PrivateKey.from_private_bytes(bytes.fromhex(sealed)))
 
@@ -124,3 +125,25 @@ def key_id(public: bytes) -> str:
 
 def _jwk(public: bytes) -> dict[str, str]:
     return {"kty": "OKP", "crv": "Ed25519", "x": base64.urlsafe_b64encode(public).decode().rstrip("=")}
+
+
+def _seal_anew(vault: Vault, key: Row) -> Values | None:
+    sealed = vault.encrypt_anew(_PURPOSE, key["private_key_encrypted"])
+    return sealed and (sealed,)
+
+
+async def _lose(db: Connection, _vault: Vault, _keys: Sequence[Row]) -> None:
+    await rotate_key(db)  # there is no other that signs
+
+
+SEALED = Sealed(
+    name="ticket keys",
+    table="ticket_keys",
+    key={"id": "text"},
+    columns={"private_key_encrypted": "bytea"},
+    live="retired_at IS NULL",
+    thing="format('ticket key %s', id)",
+    loss="are retired: the next ticket is signed with a new one, and what they signed stays good",
+    anew=_seal_anew,
+    lose=_lose,
+)

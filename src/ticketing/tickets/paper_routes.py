@@ -3,7 +3,6 @@
 from ticketing.accounts.errors import NotYourAccount
 from ticketing.events.errors import Unlisted
 from ticketing.events.queries import visible_event
-from ticketing.kit.vault import Vault
 from ticketing.web.operations import FILE_COST, Call, Operations, Reply, private_file
 
 from . import calendars, printing, queries
@@ -75,7 +74,7 @@ async def note_event(call: Call) -> Reply:
     """
     async with call.reading() as db:
         event_id = await visible_event(db, call.caller, call.path["event"])
-        noted = await printing.listed_ics(db, call.the(Vault), event_id)
+        noted = await printing.listed_ics(db, event_id)
     if noted is None:
         raise NotInACalendar
     return private_file(noted, calendars.CONTENT_TYPE, f"event-{event_id}.ics")

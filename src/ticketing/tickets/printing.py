@@ -3,6 +3,7 @@
 What is printed is read first and the connection given back: no transaction is open while the press works.
 """
 
+import hmac
 from collections.abc import Sequence
 
 from ticketing.kit.database import Connection, Database, Row
@@ -80,7 +81,8 @@ def _stamp(instant: str) -> str:
 
 _CALENDAR_COLUMNS = f"""
     {_stamp("clock()")} AS stamped, {_stamp("event.starts_at")} AS starts_stamp,
-    CASE WHEN event.ends_at IS NULL THEN '' ELSE {_stamp("event.ends_at")} END AS ends_stamp, {_EVENT_COLUMNS}"""
+    CASE WHEN event.ends_at IS NULL THEN '' ELSE {_stamp("event.ends_at")} END AS ends_stamp,
+    (SELECT salt FROM calendar_salt) AS salt, {_EVENT_COLUMNS}"""
 
 
 async def ticket_pdf(services: Services, serial: str, *, asker: Asker = ()) -> bytes | None:
@@ -129,12 +131,12 @@ async def event_ics(services: Services, account_id: int, event_id: int) -> bytes
     return await _ics(services, _OF_EVENT, account_id, event_id)
 
 
-async def listed_ics(db: Connection, vault: Vault, event_id: int) -> bytes | None:
+async def listed_ics(db: Connection, event_id: int) -> bytes | None:
     """The calendar file of an event for whoever may come; None when it has no date."""
     row = await db.fetchrow(f"SELECT {_CALENDAR_COLUMNS} FROM {_EVENT_SOURCE} WHERE event.id = $1", event_id)
     if row is None or not row["has_start"]:
         return None
-    return calendar_file([_appointment(vault, [row])])
+    return calendar_file([_appointment([row])])
 
 
 async def order_ics(services: Services, order_id: int) -> bytes | None:
@@ -218,8 +220,7 @@ async def _ics(services: Services, condition: str, *values: object) -> bytes | N
         by_event.setdefault(row["event_id"], []).append(row)
     if not by_event:
         return None
-    vault = services.the(Vault)
-    return calendar_file(_appointment(vault, group) for group in by_event.values())
+    return calendar_file(_appointment(group) for group in by_event.values())
 
 
 async def _read_appointments(db: Connection, condition: str, *values: object) -> list[Row]:
@@ -232,11 +233,11 @@ async def _read_appointments(db: Connection, condition: str, *values: object) ->
     )
 
 
-def _appointment(vault: Vault, rows: Sequence[Row]) -> Appointment:
+def _appointment(rows: Sequence[Row]) -> Appointment:
     """An event, and the sections that one has tickets to. No serial: calendars are shared, and it opens the gate."""
     row = rows[0]
     sections = dict.fromkeys(one["section"] for one in rows if one["section"])
-    uid = vault.digest("calendar", str(row["event_id"]).encode()).hex()[:32]
+    uid = hmac.digest(row["salt"], str(row["event_id"]).encode(), "sha256").hex()[:32]
     return Appointment(
         uid=f"{uid}@ticketing",
         stamped=row["stamped"],

@@ -17,7 +17,7 @@ that is claimed again after the lease, and the work is then done twice.
 """
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +26,7 @@ import structlog
 
 from ticketing.kit.database import Connection, Database, Row
 from ticketing.kit.database_errors import TROUBLE
+from ticketing.kit.sealed import Sealed, Values
 from ticketing.kit.vault import Vault
 
 from .addresses import network
@@ -40,6 +41,7 @@ LEASE_SECONDS = 60
 KEPT_SECONDS = 24 * 3600
 COUNTED_EVERY = 64  # of the keys that somebody takes at a process, his answers are counted
 NAMES_REMEMBERED = 10_000
+_PURPOSE = "idempotency answer"
 
 log = structlog.get_logger()
 
@@ -132,7 +134,7 @@ class _Claim:
         self._vault = vault
         self._operation = call.operation.id
         self._name = (_bearer(call), _key(call))
-        self._request = vault.digest("idempotency request", _request(call))
+        self._requests = vault.digests("idempotency request", _request(call))
         self._lease: datetime | None = None
 
     @property
@@ -155,7 +157,7 @@ class _Claim:
         async with self._database.reading() as db:
             while True:
                 self._lease = await db.fetchval(
-                    _CLAIM, *self._name, self._operation, self._request, LEASE_SECONDS, KEPT_SECONDS
+                    _CLAIM, *self._name, self._operation, self._requests, LEASE_SECONDS, KEPT_SECONDS
                 )
                 if self._lease is not None:
                     return None
@@ -165,11 +167,13 @@ class _Claim:
                 # Released between the two statements: the next claim finds the key free.
 
     def _answered(self, row: Row) -> Reply:
-        if row["request_hmac"] != self._request:
+        if row["request_hmac"] not in self._requests:
             raise OtherRequest
         if row["status"] is None:
             raise StillProcessed
-        stored = msgspec.json.decode(self._vault.decrypt("idempotency answer", row["body"]), type=Stored)
+        if row["body"] is None:  # given up with a lost secret
+            raise OtherRequest
+        stored = msgspec.json.decode(self._vault.decrypt(_PURPOSE, row["body"]), type=Stored)
         headers = stored.headers | {"Idempotency-Replayed": "true"}
         return Reply(stored.body.encode(), row["status"], headers, stored.content_type)
 
@@ -179,7 +183,7 @@ class _Claim:
             await self.release()
             return
         stored = Stored(encode_body(reply).decode(), reply.content_type, dict(reply.headers))
-        sealed = self._vault.encrypt("idempotency answer", msgspec.json.encode(stored).decode())
+        sealed = self._vault.encrypt(_PURPOSE, msgspec.json.encode(stored).decode())
         await self._execute(_SETTLE, reply.status, sealed)
 
     async def release(self) -> None:
@@ -230,12 +234,13 @@ def _request(call: Call) -> bytes:
 
 _CLAIM = """
 INSERT INTO idempotency_keys AS held (caller, key, operation, request_hmac, lease_until, expires_at)
-VALUES ($1, $2, $3, $4, clock() + make_interval(secs => $5::int), clock() + make_interval(secs => $6::int))
+VALUES ($1, $2, $3, ($4::bytea[])[1], clock() + make_interval(secs => $5::int),
+        clock() + make_interval(secs => $6::int))
 ON CONFLICT (caller, key) DO UPDATE
    SET operation = excluded.operation, request_hmac = excluded.request_hmac, lease_until = excluded.lease_until,
        expires_at = excluded.expires_at, status = NULL, body = NULL
  WHERE held.expires_at <= clock()
-    OR held.status IS NULL AND held.lease_until <= clock() AND held.request_hmac = excluded.request_hmac
+    OR held.status IS NULL AND held.lease_until <= clock() AND held.request_hmac = ANY($4::bytea[])
 RETURNING lease_until
 """
 # Where there is no room: until the oldest is forgotten, and whether the key is one of those kept.
@@ -247,3 +252,30 @@ _FIND = "SELECT request_hmac, status, body FROM idempotency_keys WHERE caller = 
 _OURS = "caller = $1 AND key = $2 AND lease_until = $3 AND status IS NULL"
 _SETTLE = f"UPDATE idempotency_keys SET status = $4, body = $5 WHERE {_OURS}"
 _RELEASE = f"DELETE FROM idempotency_keys WHERE {_OURS}"
+
+
+def _seal_anew(vault: Vault, answer: Row) -> Values | None:
+    sealed = vault.encrypt_anew(_PURPOSE, answer["body"])
+    return sealed and (sealed,)
+
+
+async def _lose(db: Connection, _vault: Vault, answers: Sequence[Row]) -> None:
+    await db.execute(
+        "UPDATE idempotency_keys answer SET body = NULL FROM unnest($1::bytea[], $2::text[]) AS lost (caller, key)"
+        " WHERE answer.caller = lost.caller AND answer.key = lost.key",
+        [answer["caller"] for answer in answers],
+        [answer["key"] for answer in answers],
+    )
+
+
+SEALED = Sealed(
+    name="stored answers",
+    table="idempotency_keys",
+    key={"caller": "bytea", "key": "text"},
+    columns={"body": "bytea"},
+    live="body IS NOT NULL AND expires_at > clock()",
+    thing="format('stored answer of %s, until %s', operation, to_char(expires_at, 'YYYY-MM-DD HH24:MI'))",
+    loss="are forgotten: a request that is repeated under its Idempotency-Key is refused, and done no second time",
+    anew=_seal_anew,
+    lose=_lose,
+)

@@ -25,7 +25,7 @@ class Providers:
             await provider.close()
 
 
-def build_providers(settings: Settings, database: Database) -> Providers:
+def build_providers(settings: Settings, database: Database, vault: Vault) -> Providers:
     """The providers that the settings name. What they took before, the sandbox, and Stripe with a key, answer for.
 
     Stripe's library takes 27 MB: it is loaded only where there is a key.
@@ -35,7 +35,5 @@ def build_providers(settings: Settings, database: Database) -> Providers:
         return Providers(sandbox)
     from .stripe import Stripe
 
-    stripe = Stripe(
-        settings.stripe_key, Vault(settings.secret), return_url=settings.stripe_return_url, api=settings.stripe_api
-    )
+    stripe = Stripe(settings.stripe_key, vault, return_url=settings.stripe_return_url, api=settings.stripe_api)
     return Providers(stripe, sandbox) if settings.payment_provider == stripe.name else Providers(sandbox, stripe)
