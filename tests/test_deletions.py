@@ -224,7 +224,7 @@ async def test_money_that_lands_for_somebody_who_left_goes_back(
     order_id = await db.fetchval("SELECT id FROM orders WHERE number = $1", order["number"])
     payment = NEW_IDS.new()
     async with db.transaction():
-        await open_attempt(db, await lock_order(db, order_id), payment, "sandbox", None, by_administrator=False)
+        await open_attempt(db, await lock_order(db, order_id), payment, "sandbox", (), by_administrator=False)
     if first == "deletion":
         assert (await annie.delete(f"/accounts/{annie.number}")).status == 200
     async with db.transaction():

@@ -132,7 +132,7 @@ class Money(RuleBasedStateMachine):
             services, provider = self.world.services, self.world.services.the(Providers).current
             order_id = await self.world.db.fetchval("SELECT id FROM orders WHERE number = $1", order["number"])
             caller = Caller(Level.CUSTOMER, b"", self.world.buyer.id)
-            attempt, _ = await begin(services.the(Database), provider, caller, order_id, None)
+            attempt, _ = await begin(services.the(Database), provider, caller, order_id, ())
             if gets_an_answer:
                 await provider.charge(attempt.charge(), Card(number, "737", 12, 2049), SOMEBODY, remember)
 

@@ -180,7 +180,7 @@ async def _begin(services: Services, buyer: Client, order: dict[str, Any], db: a
     order_id = await db.fetchval("SELECT id FROM orders WHERE number = $1", order["number"])
     caller = Caller(Level.CUSTOMER, b"", buyer.id)
     provider = services.the(Providers).current
-    attempt, is_new = await begin(services.the(Database), provider, caller, order_id, None)
+    attempt, is_new = await begin(services.the(Database), provider, caller, order_id, ())
     assert is_new
     return attempt
 
