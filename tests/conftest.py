@@ -1,5 +1,6 @@
 """One PostgreSQL for the whole run, one database per test module, the application in this process."""
 
+import asyncio
 import contextlib
 import hashlib
 import itertools
@@ -121,6 +122,18 @@ def dsn_of(dsn: str, name: str) -> str:
     return head.rsplit("/", 1)[0] + f"/{name}" + (f"?{query}" if query else "")
 
 
+async def drop_database(admin: asyncpg.Connection, name: str) -> None:
+    """Drop a database with whoever is in it; a vacuum of the server's own, which only it may end, is waited for."""
+    for _ in range(100):
+        try:
+            await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        except asyncpg.InsufficientPrivilegeError:
+            await asyncio.sleep(0.2)
+        else:
+            return
+    raise AssertionError(f"{name} is never left alone")
+
+
 @contextlib.asynccontextmanager
 async def scratch_database(postgres: str) -> AsyncIterator[str]:
     """A migrated database of its own, gone afterwards."""
@@ -130,7 +143,7 @@ async def scratch_database(postgres: str) -> AsyncIterator[str]:
     try:
         yield dsn_of(postgres, name)
     finally:
-        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await drop_database(admin, name)
         await admin.close()
 
 

@@ -7,7 +7,7 @@ import asyncpg
 import icalendar
 import pytest
 
-from conftest import Client, dsn_of
+from conftest import Client, drop_database, dsn_of
 from makers import hold_tickets, id_of, list_event, make_event, make_region, make_section, make_venue
 from ticketing.languages import moment_of
 from ticketing.mail.happenings import find_happenings
@@ -148,7 +148,7 @@ async def test_what_was_read_as_the_second_is_put_right(postgres: str, monkeypat
         assert (await _row(old, "SELECT ends_at FROM events"))["ends_at"] == datetime(2034, 10, 29, 3, tzinfo=UTC)
         await old.close()
     finally:
-        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await drop_database(admin, name)
         await admin.close()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from conftest import dsn_of
+from conftest import drop_database, dsn_of
 from ticketing.migrations import newest, revision_of, runner, steps
 from ticketing.migrations.runner import NewerDatabase, migrate, statements
 
@@ -21,7 +21,7 @@ async def empty_database(postgres: str, name: str) -> AsyncIterator[str]:
     try:
         yield dsn_of(postgres, name)
     finally:
-        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await drop_database(admin, name)
         await admin.close()
 
 
